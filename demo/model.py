@@ -1,28 +1,23 @@
-"""The network: a Llama-family decoder in plain JAX, laid out as llama.cpp computes it.
-
-Layers are stacked along the first axis of every weight, so that one `scan` runs them all and the
-optimizer sees each kind of matrix once.
-"""
+"""The network: a Llama-family decoder in plain PyTorch, laid out as llama.cpp computes it."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jax import Array
-
-Params = dict[str, Any]
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    num_tokens: int
+    """The defaults fill the 4 MiB that the file may weigh; every width is a multiple of 32 for Q8_0."""
+
+    num_tokens: int = 1536
     context_tokens: int = 2048
-    width: int = 192
-    num_layers: int = 6
-    num_heads: int = 6
+    width: int = 256
+    num_layers: int = 5
+    num_heads: int = 4
     num_kv_heads: int = 2
-    feed_forward: int = 512
+    feed_forward: int = 608
     rope_base: float = 10_000.0
     norm_epsilon: float = 1e-5
 
@@ -31,81 +26,81 @@ class ModelShape:
         return self.width // self.num_heads
 
 
-def init_params(key: Array, shape: ModelShape) -> Params:
-    """Weights are stored (layer, in, out); the embedding also serves as the output matrix."""
-    kv_width = shape.num_kv_heads * shape.head_width
-    sizes = {
-        "attn_q": (shape.width, shape.width),
-        "attn_k": (shape.width, kv_width),
-        "attn_v": (shape.width, kv_width),
-        "attn_output": (shape.width, shape.width),
-        "ffn_gate": (shape.width, shape.feed_forward),
-        "ffn_up": (shape.width, shape.feed_forward),
-        "ffn_down": (shape.feed_forward, shape.width),
-    }
-    keys = jax.random.split(key, len(sizes) + 1)
-    layers: Params = {
-        "attn_norm": jnp.ones((shape.num_layers, shape.width)),
-        "ffn_norm": jnp.ones((shape.num_layers, shape.width)),
-    }
-    residual = (2 * shape.num_layers) ** -0.5
-    for subkey, (name, size) in zip(keys[1:], sizes.items(), strict=True):
-        scale = size[0] ** -0.5 * (residual if name in ("attn_output", "ffn_down") else 1.0)
-        layers[name] = scale * jax.random.normal(subkey, (shape.num_layers, *size))
-    return {
-        "token_embd": 0.02 * jax.random.normal(keys[0], (shape.num_tokens, shape.width)),
-        "layers": layers,
-        "output_norm": jnp.ones(shape.width),
-    }
+class DemoModel(nn.Module):
+    """The embedding also serves as the output matrix."""
+
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.token_embd = nn.Embedding(shape.num_tokens, shape.width)
+        self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.num_layers))
+        self.output_norm = nn.RMSNorm(shape.width, shape.norm_epsilon)
+        residual_scale = (2 * shape.num_layers) ** -0.5
+        nn.init.normal_(self.token_embd.weight, std=0.02)
+        for name, weight in self.named_parameters():
+            if weight.ndim == 2 and name != "token_embd.weight":
+                is_residual = name.endswith(("attn_output.weight", "ffn_down.weight"))
+                scale = weight.shape[1] ** -0.5 * (residual_scale if is_residual else 1.0)
+                nn.init.normal_(weight, std=scale)
+
+    def forward(self, tokens: Tensor, segments: Tensor) -> Tensor:
+        """Hidden states of rows of packed documents; a token sees its own segment only."""
+        length = tokens.shape[1]
+        causal = torch.ones(length, length, dtype=torch.bool).tril()
+        visible = (causal & (segments[:, :, None] == segments[:, None, :]))[:, None]
+        rotation = rotation_table(self.shape, length)
+        hidden = self.token_embd(tokens)
+        for layer in self.layers:
+            hidden = layer(hidden, visible, rotation)
+        normed: Tensor = self.output_norm(hidden)
+        return normed
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return functional.linear(hidden, self.token_embd.weight)
 
 
-def forward(
-    params: Params, shape: ModelShape, tokens: Array, segments: Array, dtype: Any = jnp.float32
-) -> Array:
-    """Logits for rows of packed documents. A token sees earlier tokens of its own segment only."""
-    rows, length = tokens.shape
-    order = jnp.arange(length)
-    visible = (order[:, None] >= order[None, :]) & (segments[:, :, None] == segments[:, None, :])
-    bias = jnp.where(visible, 0.0, -1e9)[:, None, None]
-    rotation = _rotation(shape, length)
-    group = shape.num_heads // shape.num_kv_heads
+class Layer(nn.Module):
+    def __init__(self, shape: ModelShape) -> None:
+        super().__init__()
+        self.shape = shape
+        kv_width = shape.num_kv_heads * shape.head_width
+        self.attn_norm = nn.RMSNorm(shape.width, shape.norm_epsilon)
+        self.attn_q = nn.Linear(shape.width, shape.width, bias=False)
+        self.attn_k = nn.Linear(shape.width, kv_width, bias=False)
+        self.attn_v = nn.Linear(shape.width, kv_width, bias=False)
+        self.attn_output = nn.Linear(shape.width, shape.width, bias=False)
+        self.ffn_norm = nn.RMSNorm(shape.width, shape.norm_epsilon)
+        self.ffn_gate = nn.Linear(shape.width, shape.feed_forward, bias=False)
+        self.ffn_up = nn.Linear(shape.width, shape.feed_forward, bias=False)
+        self.ffn_down = nn.Linear(shape.feed_forward, shape.width, bias=False)
 
-    def layer(hidden: Array, weights: Params) -> tuple[Array, None]:
-        weights = {name: weight.astype(dtype) for name, weight in weights.items()}
-        inner = _norm(hidden, weights["attn_norm"], shape.norm_epsilon)
-        heads = (rows, length, shape.num_kv_heads, group, shape.head_width)
-        query = _rotate((inner @ weights["attn_q"]).reshape(heads), rotation)
-        key = _rotate((inner @ weights["attn_k"]).reshape(*heads[:3], 1, -1), rotation)[:, :, :, 0]
-        value = (inner @ weights["attn_v"]).reshape(*heads[:3], -1)
-        scores = jnp.einsum("btkgd,bskd->bkgts", query, key) * shape.head_width**-0.5
-        share = jax.nn.softmax(scores.astype(jnp.float32) + bias, axis=-1).astype(dtype)
-        mixed = jnp.einsum("bkgts,bskd->btkgd", share, value).reshape(rows, length, shape.width)
-        hidden = hidden + mixed @ weights["attn_output"]
-        inner = _norm(hidden, weights["ffn_norm"], shape.norm_epsilon)
-        gated = jax.nn.silu(inner @ weights["ffn_gate"]) * (inner @ weights["ffn_up"])
-        return hidden + gated @ weights["ffn_down"], None
+    def forward(self, hidden: Tensor, visible: Tensor, rotation: Tensor) -> Tensor:
+        inner = self.attn_norm(hidden)
+        group = self.shape.num_heads // self.shape.num_kv_heads
+        query = rotate(self._heads(self.attn_q(inner)), rotation)
+        key = rotate(self._heads(self.attn_k(inner)), rotation).repeat_interleave(group, 1)
+        value = self._heads(self.attn_v(inner)).repeat_interleave(group, 1)
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=visible)
+        hidden = hidden + self.attn_output(mixed.transpose(1, 2).flatten(2))
+        inner = self.ffn_norm(hidden)
+        gated = functional.silu(self.ffn_gate(inner)) * self.ffn_up(inner)
+        total: Tensor = hidden + self.ffn_down(gated)
+        return total
 
-    hidden = params["token_embd"].astype(dtype)[tokens]
-    hidden, _ = jax.lax.scan(layer, hidden, params["layers"])
-    hidden = _norm(hidden, params["output_norm"].astype(dtype), shape.norm_epsilon)
-    return (hidden @ params["token_embd"].astype(dtype).T).astype(jnp.float32)
-
-
-def _norm(hidden: Array, weight: Array, epsilon: float) -> Array:
-    wide = hidden.astype(jnp.float32)
-    scale = jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + epsilon)
-    return (wide * scale).astype(hidden.dtype) * weight
+    def _heads(self, flat: Tensor) -> Tensor:
+        return flat.unflatten(2, (-1, self.shape.head_width)).transpose(1, 2)
 
 
-def _rotation(shape: ModelShape, length: int) -> tuple[Array, Array]:
-    exponent = jnp.arange(0, shape.head_width, 2) / shape.head_width
-    angle = jnp.arange(length)[:, None] * shape.rope_base**-exponent
-    return jnp.cos(angle)[:, None, None], jnp.sin(angle)[:, None, None]
+def rotation_table(shape: ModelShape, length: int) -> Tensor:
+    """Cosines and sines, one pair for each position and each pair of dimensions."""
+    exponent = torch.arange(0, shape.head_width, 2) / shape.head_width
+    angle = torch.arange(length)[:, None] * shape.rope_base**-exponent
+    return torch.stack((angle.cos(), angle.sin()))
 
 
-def _rotate(heads: Array, rotation: tuple[Array, Array]) -> Array:
+def rotate(heads: Tensor, rotation: Tensor) -> Tensor:
     """Rotary positions on neighbouring pairs: the order of llama.cpp's `llama` architecture."""
-    cosine, sine = rotation
+    cosine, sine = rotation.to(heads.dtype)
     even, odd = heads[..., 0::2], heads[..., 1::2]
-    turned = jnp.stack((even * cosine - odd * sine, even * sine + odd * cosine), axis=-1)
-    return turned.reshape(heads.shape).astype(heads.dtype)
+    turned = torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1)
+    return turned.flatten(3)

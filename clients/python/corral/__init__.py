@@ -1,0 +1,108 @@
+"""Client of Corral, a gRPC server that keeps several llama.cpp models resident.
+
+`Client` blocks; `corral.aio.Client` is the same, awaited. What models say comes as answers and
+deltas (`str()` is the text), everything else as the contract's messages.
+"""
+
+from corral.answers import Answer, ChatAnswer, Delta, GenerateAnswer
+from corral.errors import (
+    Aborted,
+    Cancelled,
+    CapabilityNotSupported,
+    ChatTemplateFailed,
+    Conflict,
+    ContextLengthExceeded,
+    CorralError,
+    DeadlineExceeded,
+    DuplicateRequestId,
+    EngineRestarting,
+    FailedPrecondition,
+    FieldViolation,
+    InternalError,
+    InvalidFields,
+    InvalidRequest,
+    LoadConflict,
+    MalformedRequest,
+    ModelFailed,
+    ModelFileInvalid,
+    ModelFileNotFound,
+    ModelLoadFailed,
+    ModelNotFound,
+    ModelUnloaded,
+    NoDefaultModel,
+    NotFound,
+    QueueFull,
+    ResourceExhausted,
+    ServerDraining,
+    ServerUnreachable,
+    SlowConsumer,
+    Unavailable,
+)
+from corral.messages import assistant, define_tool, system, tool, user
+from corral.sync import AnswerStream, Client
+from corral.v1.chat_pb2 import Message, Role, Tool, ToolCall
+from corral.v1.inference_pb2 import Finished, Started
+from corral.v1.model_manager_pb2 import LoadProgress, LoadStage
+from corral.v1.model_pb2 import Capability, Model, ModelState
+from corral.v1.tokenization_pb2 import Token
+from corral.v1.usage_pb2 import FinishReason, Timings, Usage
+
+__all__ = [
+    "Aborted",
+    "Answer",
+    "AnswerStream",
+    "Cancelled",
+    "Capability",
+    "CapabilityNotSupported",
+    "ChatAnswer",
+    "ChatTemplateFailed",
+    "Client",
+    "Conflict",
+    "ContextLengthExceeded",
+    "CorralError",
+    "DeadlineExceeded",
+    "Delta",
+    "DuplicateRequestId",
+    "EngineRestarting",
+    "FailedPrecondition",
+    "FieldViolation",
+    "FinishReason",
+    "Finished",
+    "GenerateAnswer",
+    "InternalError",
+    "InvalidFields",
+    "InvalidRequest",
+    "LoadConflict",
+    "LoadProgress",
+    "LoadStage",
+    "MalformedRequest",
+    "Message",
+    "Model",
+    "ModelFailed",
+    "ModelFileInvalid",
+    "ModelFileNotFound",
+    "ModelLoadFailed",
+    "ModelNotFound",
+    "ModelState",
+    "ModelUnloaded",
+    "NoDefaultModel",
+    "NotFound",
+    "QueueFull",
+    "ResourceExhausted",
+    "Role",
+    "ServerDraining",
+    "ServerUnreachable",
+    "SlowConsumer",
+    "Started",
+    "Timings",
+    "Token",
+    "Tool",
+    "ToolCall",
+    "Unavailable",
+    "Usage",
+    "assistant",
+    "define_tool",
+    "system",
+    "tool",
+    "user",
+]

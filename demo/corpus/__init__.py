@@ -1,0 +1,1 @@
+"""The corpus: every fact, phrase and story that the demo model learns from, written for it."""

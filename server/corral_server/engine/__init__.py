@@ -1,0 +1,1 @@
+"""The child process: one model, one context, one thread."""

@@ -1,0 +1,44 @@
+"""An engine process: `python -m corral_server.engine FD`, with one end of a socketpair at FD.
+
+Exits 0 when the server closes the channel, and 1 when the model cannot be loaded, which it tells
+first. Every other end is a crash, and the server finds out by the end of the channel.
+"""
+
+import logging
+import resource
+import signal
+import socket
+import sys
+from contextlib import ExitStack
+
+from corral_server.engine.loader import load
+from corral_server.errors import CorralError
+from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.messages import Failure, LoadFailed
+from corral_server.llama.process import die_with_parent
+
+
+def main() -> int:
+    die_with_parent()
+    # The server alone says when an engine ends; a terminal's Ctrl-C is meant for it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A core file would hold prompts.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    with ExitStack() as resources:
+        try:
+            loop = load(channel, resources)
+        except CorralError as error:
+            channel.send([LoadFailed(Failure.of(error))])
+            return 1
+        except ChannelClosed:
+            return 0
+        try:
+            loop.run()
+        except ChannelClosed:
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

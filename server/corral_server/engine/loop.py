@@ -1,0 +1,156 @@
+"""The engine's life once it is ready: hear, decide, compute, tell. One frame up per step."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol, assert_never
+
+from corral_server.engine.batch import Batch
+from corral_server.engine.prompt import PromptEncoder
+from corral_server.engine.scheduler import Scheduler
+from corral_server.engine.sequence import Pieces, Sampler, Sequence
+from corral_server.errors import ContextLengthExceeded, CorralError, InternalError
+from corral_server.ipc.channel import Channel
+from corral_server.ipc.messages import (
+    Answer,
+    Cancel,
+    Command,
+    CountTokens,
+    Counted,
+    Detokenize,
+    Detokenized,
+    Failure,
+    Output,
+    Proceed,
+    Question,
+    Rejected,
+    Report,
+    Start,
+    Submit,
+    Tokenize,
+    Tokenized,
+)
+from corral_server.llama.context import NoCells
+from corral_server.request import GenerationRequest, Started, Token
+
+
+class Runner(Protocol):
+    """What computes: llama.cpp, or a script in tests."""
+
+    def sampler(self, request: GenerationRequest, prompt: list[int]) -> Sampler | None: ...
+
+    def execute(self, batch: Batch) -> list[int]: ...
+
+
+class EngineLoop:
+    """Knows everybody; decides nothing."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        scheduler: Scheduler,
+        runner: Runner,
+        encoder: PromptEncoder,
+        vocabulary: Pieces,
+        sequence_limit: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._channel = channel
+        self._scheduler = scheduler
+        self._runner = runner
+        self._encoder = encoder
+        self._vocabulary = vocabulary
+        self._limit = sequence_limit
+        self._clock = clock
+
+    def run(self) -> None:
+        """Serves until the channel closes, which raises ChannelClosed."""
+        while True:
+            reports: list[Report] = []
+            for command in self._channel.drain(block=not self._scheduler.has_work):
+                reports += self._handle(command)
+            if self._scheduler.has_work:
+                reports += self._step()
+            if reports:
+                self._channel.send(reports)
+
+    def _step(self) -> list[Output]:
+        batch = self._scheduler.schedule()
+        try:
+            tokens = self._runner.execute(batch)
+        except NoCells:
+            # The scheduler counts cells, so only a cache that spends more than one a token gets here.
+            if not self._scheduler.preempt_youngest():
+                raise
+            return []
+        return self._scheduler.update(batch, tokens)
+
+    def _handle(self, command: Command) -> list[Report]:
+        match command:
+            case Cancel():
+                self._scheduler.cancel(command.call)
+                return []
+            case Submit() | Tokenize() | Detokenize() | CountTokens():
+                try:
+                    return [self._answer(command)]
+                except CorralError as error:
+                    return [Rejected(command.call, Failure.of(error))]
+            case Start() | Proceed():
+                raise InternalError(f"{type(command).__name__} to an engine that is ready")
+            case _:
+                assert_never(command)
+
+    def _answer(self, command: Submit | Question) -> Output | Answer:
+        match command:
+            case Submit():
+                return self._submit(command)
+            case Tokenize():
+                return self._tokenize(command)
+            case Detokenize():
+                return self._detokenize(command)
+            case CountTokens():
+                return Counted(command.call, len(self._encoder.encode(command.prompt)))
+            case _:
+                assert_never(command)
+
+    def _submit(self, submit: Submit) -> Output:
+        self._scheduler.check_room()
+        request = submit.request
+        prompt = self._encoder.encode(request.prompt)
+        self._check_length(prompt)
+        self._encoder.check(sorted(request.sampling.logit_bias), "sampling.logit_bias")
+        self._encoder.check(request.stop.token_ids, "stop.token_ids")
+        sequence = Sequence(
+            submit.call,
+            request,
+            prompt,
+            limit=self._limit,
+            vocabulary=self._vocabulary,
+            sampler=self._runner.sampler(request, prompt),
+            now=self._clock(),
+        )
+        self._scheduler.add(sequence)
+        return Output(submit.call, Started(prompt_tokens=len(prompt)))
+
+    def _check_length(self, prompt: list[int]) -> None:
+        if len(prompt) >= self._limit:
+            raise ContextLengthExceeded(
+                f"the prompt has {len(prompt)} tokens; with room for an answer, "
+                f"at most {self._limit - 1} fit",
+                prompt_tokens=len(prompt),
+                limit=self._limit - 1,
+            )
+
+    def _tokenize(self, command: Tokenize) -> Tokenized:
+        ids = self._encoder.encode_text(
+            command.text, add_special=command.add_special, parse_special=command.parse_special
+        )
+        pieces = self._vocabulary.full_pieces
+        return Tokenized(command.call, tuple(Token(id, pieces[id]) for id in ids))
+
+    def _detokenize(self, command: Detokenize) -> Detokenized:
+        self._encoder.check(command.token_ids, "token_ids")
+        raw = self._vocabulary.detokenize(
+            command.token_ids, unparse_special=command.unparse_special
+        )
+        return Detokenized(command.call, raw)

@@ -1,0 +1,1 @@
+"""What a server and its engines say to each other, and how."""

@@ -1,0 +1,192 @@
+"""Every message between a server and one of its engines. A frame holds a list of them.
+
+Down: Start, Proceed, Submit, Cancel, Tokenize, Detokenize, CountTokens. Closing the channel ends the
+engine. Up: Probed, Loading, Ready, LoadFailed, then per step Output and Rejected, and an
+Answer or Rejected for each question.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from corral_server.config import LoadOptions
+from corral_server.errors import BY_REASON, CorralError, FieldViolation, InternalError
+from corral_server.request import (
+    Event,
+    GenerationRequest,
+    Prompt,
+    Token,
+)
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a model file turned out to be. Sizes in bytes, lengths in tokens."""
+
+    architecture: str
+    name: str
+    parameter_count: int
+    quantization: str
+    file_bytes: int
+    vocab_size: int
+    embedding_size: int
+    trained_context: int
+    has_chat_template: bool
+
+
+class EngineFacts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a ready engine offers. `sequence_limit`: tokens one sequence may hold."""
+
+    context_size: int
+    sequence_limit: int
+    slots: int
+    memory_bytes: int
+
+
+class LoadStage(Enum):
+    """The stages of a load, in order."""
+
+    PROBING = "probing"
+    LOADING = "loading"
+    WARMING = "warming"
+
+
+# Down.
+
+
+class Start(msgspec.Struct, frozen=True, tag="start", array_like=True):
+    """Look at this model: the first thing an engine hears. Answered by Probed or LoadFailed."""
+
+    path: str
+    options: LoadOptions
+
+
+class Proceed(msgspec.Struct, frozen=True, tag="proceed", array_like=True):
+    """Load it. Answered by Loading..., then Ready or LoadFailed."""
+
+
+class Submit(msgspec.Struct, frozen=True, tag="submit", array_like=True):
+    """Generate. Answered by Outputs, the last with a Finished, or by Rejected."""
+
+    call: int
+    request: GenerationRequest
+
+
+class Cancel(msgspec.Struct, frozen=True, tag="cancel", array_like=True):
+    """Forget a call. Not answered; an unknown call is ignored, so races are harmless."""
+
+    call: int
+
+
+class Tokenize(msgspec.Struct, frozen=True, tag="tokenize", array_like=True):
+    """Split a text. Answered by Tokenized or Rejected."""
+
+    call: int
+    text: str
+    add_special: bool
+    parse_special: bool
+
+
+class Detokenize(msgspec.Struct, frozen=True, tag="detokenize", array_like=True):
+    """Join tokens. Answered by Detokenized or Rejected."""
+
+    call: int
+    token_ids: tuple[int, ...]
+    unparse_special: bool
+
+
+class CountTokens(msgspec.Struct, frozen=True, tag="count", array_like=True):
+    """Count a prompt's tokens. Answered by Counted or Rejected."""
+
+    call: int
+    prompt: Prompt
+
+
+# Up.
+
+
+class Probed(msgspec.Struct, frozen=True, tag="probed", array_like=True):
+    """The file makes sense and holds this. The engine waits for Proceed."""
+
+    facts: ModelFacts
+
+
+class Loading(msgspec.Struct, frozen=True, tag="loading", array_like=True):
+    """The load went on."""
+
+    stage: LoadStage
+    fraction: float
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready", array_like=True):
+    """The model answers calls from now on."""
+
+    facts: EngineFacts
+
+
+class Output(msgspec.Struct, frozen=True, tag="output", array_like=True):
+    """What one step brought one call."""
+
+    call: int
+    event: Event
+
+
+class Tokenized(msgspec.Struct, frozen=True, tag="tokenized", array_like=True):
+    call: int
+    tokens: tuple[Token, ...]
+
+
+class Detokenized(msgspec.Struct, frozen=True, tag="detokenized", array_like=True):
+    call: int
+    raw: bytes
+
+
+class Counted(msgspec.Struct, frozen=True, tag="counted", array_like=True):
+    call: int
+    tokens: int
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A CorralError on its way between two processes."""
+
+    reason: str
+    message: str
+    violations: tuple[tuple[str, str], ...]
+    retry_after_s: float | None
+    metadata: dict[str, str]
+
+    @classmethod
+    def of(cls, error: CorralError) -> "Failure":
+        return cls(
+            reason=error.reason,
+            message=error.message,
+            violations=tuple((v.field, v.why) for v in error.violations),
+            retry_after_s=error.retry_after_s,
+            metadata=error.metadata,
+        )
+
+    def error(self) -> CorralError:
+        return BY_REASON.get(self.reason, InternalError)(
+            self.message,
+            violations=tuple(FieldViolation(field, why) for field, why in self.violations),
+            retry_after_s=self.retry_after_s,
+            **self.metadata,
+        )
+
+
+class LoadFailed(msgspec.Struct, frozen=True, tag="load_failed", array_like=True):
+    """The load ended. The engine ends too."""
+
+    failure: Failure
+
+
+class Rejected(msgspec.Struct, frozen=True, tag="rejected", array_like=True):
+    """A call ended with an error."""
+
+    call: int
+    failure: Failure
+
+
+Command = Start | Proceed | Submit | Cancel | Tokenize | Detokenize | CountTokens
+Question = Tokenize | Detokenize | CountTokens
+Answer = Tokenized | Detokenized | Counted
+Report = Probed | Loading | Ready | LoadFailed | Output | Rejected | Tokenized | Detokenized | Counted

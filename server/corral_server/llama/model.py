@@ -1,0 +1,72 @@
+"""A model's weights and what its file says about itself."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from llama_cpp import llama_cpp as c
+
+from corral_server.errors import ModelLoadFailed
+from corral_server.llama import library
+from corral_server.llama.vocabulary import Vocabulary
+
+_TEMPLATE_NAMES = (b"tool_use",)
+
+
+class LlamaModel:
+    """A loaded model. Close it after every context and sampler made from it."""
+
+    def __init__(self, handle: "c.llama_model_p") -> None:
+        self.handle = handle
+        vocab = c.llama_model_get_vocab(handle)
+        assert vocab is not None
+        self.vocabulary = Vocabulary(vocab)
+
+    @classmethod
+    def load(cls, files: Sequence[Path], on_progress: Callable[[float], bool]) -> Self:
+        """Loads a model from its file or, in order, its shards.
+
+        `on_progress` is called with 0 to 1 and ends the load by returning False; it must not
+        raise. Raises ModelLoadFailed with what llama.cpp said.
+        """
+        params = c.llama_model_default_params()
+        # Referenced until the load returns: llama.cpp keeps the bare pointer.
+        callback = c.llama_progress_callback(lambda fraction, _: on_progress(fraction))
+        params.progress_callback = callback
+        library.take_errors()
+        handle = _load(files, params)
+        if not handle:
+            raise ModelLoadFailed(f"llama.cpp could not load it: {_why()}")
+        return cls(handle)
+
+    @property
+    def trained_context(self) -> int:
+        return int(c.llama_model_n_ctx_train(self.handle))
+
+    @property
+    def can_generate(self) -> bool:
+        """Whether it continues text: encoders do not, and encoder-decoders need another loop."""
+        return c.llama_model_has_decoder(self.handle) and not c.llama_model_has_encoder(self.handle)
+
+    def chat_template(self, *, tools: bool) -> str | None:
+        """The Jinja template in the file, its own one for tools if it has one and they are used."""
+        names = (*_TEMPLATE_NAMES, None) if tools else (None,)
+        found = (c.llama_model_chat_template(self.handle, name) for name in names)
+        return next((template.decode("utf-8", "replace") for template in found if template), None)
+
+    def close(self) -> None:
+        c.llama_model_free(self.handle)
+
+
+def _load(files: Sequence[Path], params: c.llama_model_params) -> "c.llama_model_p | None":
+    if len(files) == 1:
+        return c.llama_model_load_from_file(str(files[0]).encode(), params)
+    paths = (ctypes.c_char_p * len(files))(*(str(file).encode() for file in files))
+    return c.llama_model_load_from_splits(paths, len(files), params)
+
+
+def _why() -> str:
+    """What llama.cpp said last, without the names of its own functions."""
+    errors = library.take_errors()
+    return errors[0].partition(": ")[2] or errors[0] if errors else "it gave no reason"

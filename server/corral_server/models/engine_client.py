@@ -1,0 +1,255 @@
+"""One engine process, seen from the server: starts it, loads a model in it, feeds and watches it."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from corral_server.config import LoadOptions
+from corral_server.errors import CorralError, InternalError, ModelLoadFailed, SlowConsumer
+from corral_server.ipc.channel import AsyncChannel, ChannelClosed
+from corral_server.ipc.messages import (
+    Answer,
+    Cancel,
+    CountTokens,
+    Counted,
+    Detokenize,
+    Detokenized,
+    EngineFacts,
+    Loading,
+    LoadFailed,
+    ModelFacts,
+    Output,
+    Probed,
+    Proceed,
+    Ready,
+    Rejected,
+    Report,
+    Start,
+    Submit,
+    Tokenize,
+    Tokenized,
+)
+from corral_server.models.event_stream import EventStream
+from corral_server.request import Event, Finished, GenerationRequest, Prompt, Token
+
+ENGINE_COMMAND = (sys.executable, "-m", "corral_server.engine")
+
+_log = logging.getLogger("corral.engine")
+_LAST_WORDS = 20
+_LINE_BYTES = 64 * 1024
+
+
+class EngineClient:
+    """A running engine. Made by `launch`, which also ends it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: AsyncChannel) -> None:
+        self._process = process
+        self._channel = channel
+        self._numbers = count(1)
+        self._streams: dict[int, EventStream] = {}
+        self._answers: dict[int, asyncio.Future[Answer]] = {}
+        self._ended_by: CorralError | None = None
+        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @classmethod
+    @asynccontextmanager
+    async def launch(
+        cls, command: tuple[str, ...] = ENGINE_COMMAND
+    ) -> AsyncIterator["EngineClient"]:
+        """A fresh engine process. When the block ends the process is gone, whatever happened."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                str(theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                limit=_LINE_BYTES,
+            )
+        client = cls(process, await AsyncChannel.open(ours))
+        listener = asyncio.create_task(client._listen())
+        try:
+            yield client
+        finally:
+            client._kill()
+            client._channel.close()
+            # Shielded: a caller that is cancelled twice must not leave a process behind.
+            await asyncio.shield(asyncio.gather(process.wait(), listener))
+
+    async def probe(self, path: Path, options: LoadOptions, *, stall_s: float) -> ModelFacts:
+        """What the model in `path` is. Raises the engine's verdict on the file."""
+        self._channel.send(Start(str(path), options))
+        report = await self._hear(stall_s)
+        if not isinstance(report, Probed):
+            raise InternalError(f"the engine answered Start with {type(report).__name__}")
+        return report.facts
+
+    async def load(
+        self, on_progress: Callable[[Loading], None], *, stall_s: float
+    ) -> EngineFacts:
+        """Loads the model that was probed; raises ModelLoadFailed, also after `stall_s` of silence."""
+        self._channel.send(Proceed())
+        while True:
+            report = await self._hear(stall_s)
+            if isinstance(report, Ready):
+                return report.facts
+            if not isinstance(report, Loading):
+                raise InternalError(f"the engine answered Proceed with {type(report).__name__}")
+            on_progress(report)
+
+    async def serve(self) -> None:
+        """Hands out what the engine reports until it dies; then all calls end with `end`'s error."""
+        with suppress(ChannelClosed):
+            while True:
+                for report in await self._channel.receive():
+                    self._dispatch(report)
+
+    def end(self, error: CorralError) -> None:
+        """Ends all calls, and every later one, with `error`."""
+        self._ended_by = self._ended_by or error
+        for stream in self._streams.values():
+            stream.fail(error)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(error)
+
+    async def generate(self, request: GenerationRequest) -> AsyncIterator[Event]:
+        """The events of `request`: one Started, Deltas, one Finished.
+
+        Leaving early, for any reason, cancels the request; close the iterator for that (`aclosing`).
+        """
+        call = self._next_call()
+        stream = self._streams[call] = EventStream()
+        finished = False
+        try:
+            self._channel.send(Submit(call, request))
+            while not finished:
+                event = await stream.next()
+                finished = isinstance(event, Finished)
+                yield event
+        finally:
+            del self._streams[call]
+            if not finished:
+                self._channel.send(Cancel(call))
+
+    async def tokenize(
+        self, text: str, *, add_special: bool, parse_special: bool
+    ) -> tuple[Token, ...]:
+        call = self._next_call()
+        answer = await self._ask(call, Tokenize(call, text, add_special, parse_special))
+        assert isinstance(answer, Tokenized)
+        return answer.tokens
+
+    async def detokenize(self, token_ids: tuple[int, ...], *, unparse_special: bool) -> bytes:
+        call = self._next_call()
+        answer = await self._ask(call, Detokenize(call, token_ids, unparse_special))
+        assert isinstance(answer, Detokenized)
+        return answer.raw
+
+    async def count_tokens(self, prompt: Prompt) -> int:
+        call = self._next_call()
+        answer = await self._ask(call, CountTokens(call, prompt))
+        assert isinstance(answer, Counted)
+        return answer.tokens
+
+    async def obituary(self) -> str:
+        """How the process ended and what it said last, for the log."""
+        code = await self._process.wait()
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"{how}{self._cause()}"
+
+    def _next_call(self) -> int:
+        if self._ended_by is not None:
+            raise self._ended_by
+        return next(self._numbers)
+
+    async def _ask(self, call: int, question: Tokenize | Detokenize | CountTokens) -> Answer:
+        answer = self._answers[call] = asyncio.get_running_loop().create_future()
+        try:
+            self._channel.send(question)
+            return await answer
+        finally:
+            del self._answers[call]
+
+    def _dispatch(self, report: Report) -> None:
+        """A report for a call that is gone is dropped: the engine had not heard of it yet."""
+        match report:
+            case Output():
+                if (stream := self._streams.get(report.call)) is not None:
+                    self._push(report.call, stream, report.event)
+            case Rejected():
+                self._reject(report.call, report.failure.error())
+            case Tokenized() | Detokenized() | Counted():
+                if (answer := self._answers.get(report.call)) is not None and not answer.done():
+                    answer.set_result(report)
+            case _:
+                raise InternalError(f"an engine that is ready reported {type(report).__name__}")
+
+    def _push(self, call: int, stream: EventStream, event: Event) -> None:
+        if not stream.is_full:
+            stream.push(event)
+            return
+        stream.fail(SlowConsumer("the answer was read too slowly and was cut off"))
+        self._channel.send(Cancel(call))
+
+    def _reject(self, call: int, error: CorralError) -> None:
+        if (stream := self._streams.get(call)) is not None:
+            stream.fail(error)
+        elif (answer := self._answers.get(call)) is not None and not answer.done():
+            answer.set_exception(error)
+
+    async def _hear(self, stall_s: float) -> Report:
+        """The next report of a load; the engine sends one a frame until it is ready."""
+        try:
+            async with asyncio.timeout(stall_s):
+                (report,) = await self._channel.receive()
+        except TimeoutError as error:
+            raise ModelLoadFailed(f"the load made no progress for {stall_s:g} s") from error
+        except ChannelClosed as error:
+            raise ModelLoadFailed(f"the engine died: {await self.obituary()}") from error
+        if isinstance(report, LoadFailed):
+            raise report.failure.error()
+        return report
+
+    async def _listen(self) -> None:
+        """Keeps the engine's last words: of a process that aborts, they are all there is."""
+        assert self._process.stderr is not None
+        while True:
+            try:
+                line = await self._process.stderr.readline()
+            except ValueError:  # a line over the limit, which the reader has dropped
+                continue
+            if not line:
+                return
+            text = line.decode("utf-8", "replace").rstrip()
+            self._last_words.append(text)
+            _log.debug("%d: %s", self.pid, text)
+
+    def _cause(self) -> str:
+        """What the engine said on stderr that names a cause, without the paths of its build."""
+        signs = ("GGML_ASSERT", "what():", "Error", "error")
+        for line in reversed(self._last_words):
+            if any(sign in line for sign in signs):
+                return f" ({line.rpartition('/')[2]})"
+        return ""
+
+    def _kill(self) -> None:
+        """The whole process group: an engine's helpers must not outlive it."""
+        with suppress(ProcessLookupError):
+            if self._process.returncode is None:
+                os.killpg(self._process.pid, signal.SIGKILL)

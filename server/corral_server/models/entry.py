@@ -1,0 +1,161 @@
+"""One model in the registry: its state, who uses it, and how far its load is."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from corral_server.config import ModelSpec
+from corral_server.errors import CorralError, EngineRestarting, ModelFailed, ModelUnloaded
+from corral_server.ipc.messages import EngineFacts, Loading, LoadStage, ModelFacts
+from corral_server.models.engine_client import EngineClient
+
+
+class ModelState(Enum):
+    """Where a model is in its life. Who makes it so is said behind each."""
+
+    LOADING = "loading"  # a caller asked for it
+    READY = "ready"  # its engine says so
+    RESTARTING = "restarting"  # its engine died
+    DRAINING = "draining"  # a caller asked for its end
+    FAILED = "failed"  # its load failed, or its engine died too often
+    UNLOADED = "unloaded"  # its engine is gone and so is its entry; nobody new sees this
+
+
+_NEXT = {
+    ModelState.LOADING: {ModelState.READY, ModelState.FAILED, ModelState.DRAINING},
+    ModelState.READY: {ModelState.RESTARTING, ModelState.FAILED, ModelState.DRAINING},
+    ModelState.RESTARTING: {ModelState.READY, ModelState.FAILED, ModelState.DRAINING},
+    ModelState.DRAINING: {ModelState.UNLOADED},
+    ModelState.FAILED: {ModelState.DRAINING, ModelState.UNLOADED},
+    ModelState.UNLOADED: set[ModelState](),
+}
+
+
+@dataclass(slots=True, eq=False)
+class ModelEntry:
+    """A model that was asked for. Changed only by its registry and its supervisor."""
+
+    spec: ModelSpec
+    on_change: Callable[["ModelEntry"], None]
+    state: ModelState = ModelState.LOADING
+    progress: Loading = Loading(LoadStage.PROBING, 0.0)
+    model_facts: ModelFacts | None = None
+    engine_facts: EngineFacts | None = None
+    engine: EngineClient | None = None
+    error: CorralError | None = None
+    retry_after_s: float = 0.0
+    loaded_at: float | None = None
+    last_used_at: float | None = None
+    leases: int = 0
+    restarts: int = 0
+    replaced_default: str | None = None
+    _hurried: bool = False
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def is_idle(self) -> bool:
+        return self.leases == 0
+
+    def become(self, state: ModelState) -> None:
+        """The one way a state changes."""
+        assert state in _NEXT[self.state], f"{self.id}: {self.state.name} to {state.name}"
+        self.state = state
+        self.on_change(self)
+        self._notify()
+
+    def advance(self, progress: Loading) -> None:
+        self.progress = progress
+        self._notify()
+
+    def serve_by(self, engine: EngineClient, facts: EngineFacts) -> None:
+        self.engine, self.engine_facts = engine, facts
+        self.loaded_at = time.time()
+        self.become(ModelState.READY)
+
+    def fail(self, error: CorralError) -> None:
+        self.engine, self.error = None, error
+        self.become(ModelState.FAILED)
+
+    def restart(self, retry_after_s: float) -> None:
+        """The engine is gone; the next one is tried in `retry_after_s`."""
+        self.engine, self.retry_after_s = None, retry_after_s
+        self.restarts += 1
+        if self.state is not ModelState.RESTARTING:
+            self.become(ModelState.RESTARTING)
+
+    def acquire(self) -> EngineClient:
+        """Takes a lease. Raises why there is none to be had; LOADING must have been waited out."""
+        engine = self.ready_engine()
+        self.leases += 1
+        self.last_used_at = time.time()
+        return engine
+
+    def release(self) -> None:
+        self.leases -= 1
+        if self.is_idle:
+            self._notify()
+
+    def ready_engine(self) -> EngineClient:
+        """The engine, or why there is none."""
+        match self.state:
+            case ModelState.READY:
+                assert self.engine is not None
+                return self.engine
+            case ModelState.RESTARTING:
+                raise self.restarting()
+            case ModelState.FAILED:
+                raise ModelFailed(f"model {self.id!r} failed: {self.error}", model=self.id)
+            case _:
+                raise self.unloaded()
+
+    def gone(self) -> CorralError:
+        """Why calls end when the engine dies."""
+        return self.unloaded() if self.state is ModelState.DRAINING else self.restarting()
+
+    def restarting(self) -> EngineRestarting:
+        return EngineRestarting(
+            f"the engine of model {self.id!r} died and is being restarted",
+            retry_after_s=max(self.retry_after_s, 0.5),
+            model=self.id,
+        )
+
+    def unloaded(self) -> ModelUnloaded:
+        return ModelUnloaded(f"model {self.id!r} is being unloaded", model=self.id)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits until `condition` holds, looking whenever something about this entry changes."""
+        while not condition():
+            await self._changed.wait()
+
+    async def drained(self) -> None:
+        """Waits until no call is left, or until `stop_draining`."""
+        await self.until(lambda: self.is_idle or self._hurried)
+
+    def stop_draining(self) -> None:
+        self._hurried = True
+        self._notify()
+
+    async def watch_load(self) -> AsyncIterator[Loading]:
+        """Progress until the model is ready; a slow reader skips some. Raises why it will not be."""
+        told: Loading | None = None
+        while self.state in (ModelState.LOADING, ModelState.RESTARTING):
+            if self.progress != told:
+                told = self.progress
+                yield told
+            else:
+                await self._changed.wait()
+        if self.state is ModelState.FAILED:
+            assert self.error is not None
+            raise self.error
+        self.ready_engine()
+
+    def _notify(self) -> None:
+        """Wakes all who wait; they look again and wait for the next change."""
+        waiting, self._changed = self._changed, asyncio.Event()
+        waiting.set()

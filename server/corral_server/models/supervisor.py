@@ -1,0 +1,85 @@
+"""The life of one model's engines: load, serve, and after a death load again, but not for ever."""
+
+import asyncio
+import logging
+import time
+
+from corral_server.config import EngineTimeouts
+from corral_server.errors import CorralError, ModelFailed
+from corral_server.models.engine_client import EngineClient
+from corral_server.models.entry import ModelEntry, ModelState
+from corral_server.models.source import locate
+
+_log = logging.getLogger("corral.models")
+
+
+async def supervise(
+    entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTimeouts
+) -> None:
+    """Keeps `entry` served until it has failed, or until this task is cancelled.
+
+    A first load that fails is not tried again: its reason lies in the file or the options. An
+    engine that dies later is started again, after a pause that doubles from death to death.
+    """
+    deaths = _Deaths(timeouts)
+    while True:
+        try:
+            await _serve(entry, command, timeouts)
+        except CorralError as error:
+            _log.warning("model %s could not be loaded: %s", entry.id, error)
+            if entry.loaded_at is None:
+                entry.fail(error)
+                return
+        if entry.state is ModelState.DRAINING:
+            return
+        deaths.count(time.monotonic())
+        if deaths.are_too_many:
+            entry.fail(_gave_up(entry, timeouts))
+            return
+        entry.restart(deaths.pause_s)
+        await asyncio.sleep(deaths.pause_s)
+
+
+async def _serve(entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTimeouts) -> None:
+    """One engine from start to death. Raises why it could not be loaded."""
+    async with EngineClient.launch(command) as engine:
+        path = locate(entry.spec.source)
+        entry.model_facts = await engine.probe(path, entry.spec.options, stall_s=timeouts.stall_s)
+        facts = await engine.load(entry.advance, stall_s=timeouts.stall_s)
+        entry.serve_by(engine, facts)
+        _log.info("model %s is ready (engine %d)", entry.id, engine.pid)
+        await engine.serve()
+        engine.end(entry.gone())
+    _log.error("the engine of model %s died: %s", entry.id, await engine.obituary())
+
+
+class _Deaths:
+    """An engine's deaths: how long to pause after the last one, and when to give up."""
+
+    def __init__(self, timeouts: EngineTimeouts) -> None:
+        self._timeouts = timeouts
+        self._recent: list[float] = []
+        self._in_a_row = 0
+
+    def count(self, now: float) -> None:
+        self._recent = [at for at in self._recent if now - at < self._timeouts.deaths_within_s]
+        # An engine that lived through the whole window starts a new row.
+        self._in_a_row = self._in_a_row + 1 if self._recent else 1
+        self._recent.append(now)
+
+    @property
+    def are_too_many(self) -> bool:
+        return len(self._recent) >= self._timeouts.deaths
+
+    @property
+    def pause_s(self) -> float:
+        doubled = self._timeouts.backoff_s * 2.0 ** (self._in_a_row - 1)
+        return min(doubled, self._timeouts.backoff_max_s)
+
+
+def _gave_up(entry: ModelEntry, timeouts: EngineTimeouts) -> ModelFailed:
+    return ModelFailed(
+        f"its engine died {timeouts.deaths} times within {timeouts.deaths_within_s:g} s; "
+        "load the model again to try once more",
+        model=entry.id,
+    )
