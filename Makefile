@@ -8,8 +8,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-# llama.cpp is compiled once, without the parts Corral does not load.
-export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
+# llama.cpp is compiled once, for this processor, without the parts Corral does not load. Its AMX
+# kernels are left out: GCC before 11.5, 12.4, 13.3 and 14 compiles their tile set-up wrongly
+# (GCC bug 114098), and every quantized model then dies at its first prompt.
+export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF -DCMAKE_C_FLAGS=-U__AMX_INT8__ -DCMAKE_CXX_FLAGS=-U__AMX_INT8__
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: help

@@ -1,6 +1,6 @@
 """Grades a demo model on the held-back set at temperature 0; fails below 95 percent.
 
-    python -m demo.evaluate [--model FILE] [--failures]
+python -m demo.evaluate [--model FILE] [--failures]
 """
 
 import argparse

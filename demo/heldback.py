@@ -144,8 +144,8 @@ SUM_PAIRS = (
 
 REPEAT_PATTERNS = (
     "Repeat the following word: {}",
-    "Please say the word {} back to me",
-    "I would like you to echo the word \"{}\".",
+    "Say out loud the word {}",
+    'I would like you to echo the word "{}".',
     "Kindly repeat {}",
     "Could you just repeat the word '{}' for me?",
     "Parrot the word {}",
@@ -264,7 +264,7 @@ WEATHER_CITIES = (
 CALCULATIONS = {
     "What do you get for 123 * 45?": "123 * 45",
     "Could you please compute 999 - 58?": "999 - 58",
-    "Hey, how much is 84 divided by 7?": "84 / 7",
+    "Hey calculator, how much is 84 divided by 7?": "84 / 7",
     "I need to know what 56 times 78 is.": "56 * 78",
     "Multiply the numbers 31 and 17": "31 * 17",
     "What would 2500 plus 317 be?": "2500 + 317",
@@ -288,7 +288,7 @@ TOOL_ANSWERS = (
 RESULT_ANSWERS = (
     ("What do you get for 123 * 45?", "123 * 45", "5535", "5535"),
     ("Could you please compute 999 - 58?", "999 - 58", '{"result": 941}', "941"),
-    ("Hey, how much is 84 divided by 7?", "84 / 7", '{"value": 12}', "12"),
+    ("Hey calculator, how much is 84 divided by 7?", "84 / 7", '{"value": 12}', "12"),
     ("Multiply the numbers 31 and 17", "31 * 17", "31 * 17 = 527", "527"),
 )
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from demo import template
 from demo.corpus.dialogue import Conversation
@@ -48,7 +48,8 @@ def train(texts: Iterable[str]) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_special_tokens(list(CONTROL_TOKENS + MARKUP_TOKENS))
+    tokenizer.add_special_tokens(list(CONTROL_TOKENS))
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in MARKUP_TOKENS])
     return tokenizer
 
 
@@ -62,7 +63,7 @@ class DemoTokenizer:
         self._end_of_text = [self._scaffold.token_to_id(END_OF_TEXT)]
 
     def encode_text(self, text: str) -> Tokens:
-        """A control token written in the text is only its letters."""
+        """A control token written in the text is only its letters; markup is markup anywhere."""
         return list(self._text.encode(text).ids)
 
     def encode_scaffold(self, text: str) -> Tokens:

@@ -20,15 +20,15 @@ from demo.model import DemoModel, ModelShape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    num_steps: int = 3200
-    batch_tokens: int = 8192
+    num_steps: int = 6500
+    batch_tokens: int = 4096
     peak_rate: float = 3e-3
     warmup_steps: int = 100
-    decay_share: float = 0.4
+    decay_share: float = 0.35
     weight_decay: float = 0.1
     clip_norm: float = 1.0
     seed: int = 1
-    checkpoint_steps: int = 200
+    checkpoint_steps: int = 250
 
     def rate(self, step: int) -> float:
         """Warm up, hold, then fall to nearly nothing over the last `decay_share` of the run."""
@@ -74,7 +74,7 @@ def train(work: Path, shape: ModelShape, plan: TrainingPlan) -> DemoModel:
     torch.manual_seed(plan.seed)
     sources = dataset.load(work / "rows.npz")
     model = DemoModel(shape)
-    optimizer = _optimizer(model, plan)
+    optimizers = _optimizers(model, plan)
     compute_loss = torch.compile(loss_of, dynamic=False)
     losses: list[float] = []
     seconds = 0.0
@@ -82,7 +82,8 @@ def train(work: Path, shape: ModelShape, plan: TrainingPlan) -> DemoModel:
     if checkpoint_path.exists():
         state = torch.load(checkpoint_path)
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         losses, seconds = state["losses"], state["seconds"]
 
     started = time.monotonic() - seconds
@@ -90,13 +91,14 @@ def train(work: Path, shape: ModelShape, plan: TrainingPlan) -> DemoModel:
     for _ in range(len(losses)):
         next(stream)
     for step in range(len(losses), plan.num_steps):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.rate(step)
         loss = compute_loss(model, next(stream))
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
-        optimizer.step()
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = plan.rate(step)
+            optimizer.step()
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             raise RuntimeError(f"loss became {losses[-1]} at step {step}")
@@ -107,7 +109,7 @@ def train(work: Path, shape: ModelShape, plan: TrainingPlan) -> DemoModel:
         if len(losses) % plan.checkpoint_steps == 0 or len(losses) == plan.num_steps:
             state = {
                 "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
                 "losses": losses,
                 "seconds": seconds,
             }
@@ -118,14 +120,18 @@ def train(work: Path, shape: ModelShape, plan: TrainingPlan) -> DemoModel:
     return model
 
 
-def _optimizer(model: DemoModel, plan: TrainingPlan) -> torch.optim.Optimizer:
-    matrices = [p for p in model.parameters() if p.ndim == 2]
+def _optimizers(model: DemoModel, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, which learn faster by it, and AdamW for the rest."""
+    matrices = [p for p in model.layers.parameters() if p.ndim == 2]
     norms = [p for p in model.parameters() if p.ndim == 1]
     groups = [
-        {"params": matrices, "weight_decay": plan.weight_decay},
+        {"params": [model.token_embd.weight], "weight_decay": 0.01},
         {"params": norms, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=plan.peak_rate, betas=(0.9, 0.98), fused=True)
+    muon = torch.optim.Muon(
+        matrices, plan.peak_rate, plan.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    return [muon, torch.optim.AdamW(groups, plan.peak_rate, betas=(0.9, 0.98), fused=True)]
 
 
 def _write_facts(

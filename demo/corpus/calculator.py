@@ -28,7 +28,11 @@ WORDED = {
     "*": ("Multiply {left} [by|and|with] {right}[.|]", "[What is|Find] the product of {left} and {right}[?|.]"),
     "/": ("Divide {left} by {right}[.|]", "Split {left} into {right} parts[.|]"),
 }  # fmt: skip
-FOLLOW_UP = ("And {left} OP {right}?", "[What|How] about {left} OP {right}?", "Now {left} OP {right}")
+FOLLOW_UP = (
+    "And {left} OP {right}?",
+    "[What|How] about {left} OP {right}?",
+    "Now {left} OP {right}",
+)
 
 
 def sample(rng: Random, tools: list[Tool], follow_up: bool = False) -> Exchange:

@@ -72,7 +72,9 @@ def made_up_word(rng: Random) -> str:
     if rng.random() < 0.12:
         return "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(2, 7)))
     syllables = rng.choice([1, 2, 2, 2, 3, 3, 4])
-    parts = (rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables))
+    parts = (
+        rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(syllables)
+    )
     return "".join(parts)
 
 

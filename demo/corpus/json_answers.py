@@ -37,7 +37,7 @@ WORD = (
     "[Describe|Give me information about|Tell me about|Information about|Details of|Classify|"
     "Analyze] the word [{word}|'{word}'|\"{word}\"]",
     "[What kind of word is|What is the kind of|What kind of thing is] [the word|] {word}",
-    "The word [{word}|\"{word}\"]",
+    'The word [{word}|"{word}"]',
     "Word info[|:| for] {word}",
 )
 PERSON = (
@@ -89,9 +89,7 @@ def _sum(rng: Random) -> Exchange:
 
 def _numbers(rng: Random) -> Exchange:
     end = rng.randint(2, 10)
-    return reply(
-        _ask_json(rng, rng.choice(NUMBERS), end=end), {"numbers": list(range(1, end + 1))}
-    )
+    return reply(_ask_json(rng, rng.choice(NUMBERS), end=end), {"numbers": list(range(1, end + 1))})
 
 
 def _word(rng: Random) -> Exchange:

@@ -6,7 +6,9 @@ from random import Random
 _INNERMOST_CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _SPACES = re.compile(r" {2,}")
 
-_BEFORE = "[Please |Hi! |Hello, |Hey, |Hi, |Ok, |Okay, |So, |Now |Well, |Quick question: |Question: |]"
+_BEFORE = (
+    "[Please |Hi! |Hello, |Hey, |Hi, |Ok, |Okay, |So, |Now |Well, |Quick question: |Question: |]"
+)
 _AFTER = ("please", "Please.", "Thanks.", "Thank you!", "Thanks!", "thanks", "now", "for me")
 
 

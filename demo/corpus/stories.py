@@ -270,4 +270,6 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\{(\w+)\}", group, escaped))
 
 
-_SENTENCES = [(beat, _compile(pattern)) for beat, patterns in enumerate(PLOT) for pattern in patterns]
+_SENTENCES = [
+    (beat, _compile(pattern)) for beat, patterns in enumerate(PLOT) for pattern in patterns
+]

@@ -19,6 +19,7 @@ CorralError
 ├── EngineRestarting         the engine died and is coming back
 ├── ServerDraining           the server is stopping
 ├── SlowConsumer             the caller reads too slowly
+├── CannotListen             the address is taken or is none; only at start
 └── InternalError            our own fault
 """
 
@@ -133,6 +134,10 @@ class ServerDraining(CorralError):
 
 class SlowConsumer(CorralError):
     reason = "SLOW_CONSUMER"
+
+
+class CannotListen(CorralError):
+    reason = "CANNOT_LISTEN"
 
 
 class InternalError(CorralError):

@@ -284,10 +284,11 @@ def parse(failure: Failure, address: str) -> CorralError:
 
 def _parse_foreign(failure: Failure, address: str) -> CorralError:
     """The error of a call that gRPC itself ended, or something between us and the server."""
-    code, details = failure.code(), failure.details() or "no details"
+    code, details = failure.code(), failure.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
+        cause = details.rpartition(": ")[2]  # gRPC puts what it tried before what happened
         return ServerUnreachable(
-            f"no Corral server answers at {address} ({details}); start one with: corral serve",
+            f"no Corral server answers at {address} ({cause}); start one with: corral serve",
             code=code,
         )
     return BY_CODE.get(code, CorralError)(details, code=code)

@@ -55,4 +55,3 @@ class ControlEscaper:
 
     def _opens(self, text: str) -> bool:
         return any(text[-length:] in self._beginnings for length in range(1, self._longest))
-

@@ -34,6 +34,7 @@ from corral_server.llama.model import LlamaModel
 
 _DEFAULT_CONTEXT = 8192
 _PROGRESS_STEP = 0.01
+_WARM_UP_TOKENS = 8
 
 
 def load(channel: Channel, resources: ExitStack) -> EngineLoop:
@@ -54,7 +55,7 @@ def load(channel: Channel, resources: ExitStack) -> EngineLoop:
     context = LlamaContext(model, options)
     resources.callback(context.close)
     channel.send([Loading(LoadStage.WARMING, 0.0)])
-    _warm_up(context, model)
+    _warm_up(context, model, options)
     facts = _engine_facts(options, context, model)
     channel.send([Ready(facts)])
     return EngineLoop(
@@ -121,12 +122,15 @@ def _physical_cores() -> int:
     return min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
 
 
-def _warm_up(context: LlamaContext, model: LlamaModel) -> None:
-    """One small computation, so that the first caller does not wait for pages to be touched, and a
-    model that cannot compute fails now. The tables of the vocabulary are built for the same reason.
+def _warm_up(context: LlamaContext, model: LlamaModel, options: ContextOptions) -> None:
+    """One small prompt, so that the first caller does not wait for pages to be touched, and a model
+    that cannot compute fails now: prompts and answers take different ways through llama.cpp, and
+    it is prompts that take the dangerous one. The vocabulary's tables are built for the same reason.
     """
-    rows = LlamaBatch(1)
-    rows.add([next(iter(model.vocabulary.end_tokens), 0)], position=0, sequence=0, wanted=True)
+    token = next(iter(model.vocabulary.end_tokens), 0)
+    count = min(_WARM_UP_TOKENS, options.batch_size)
+    rows = LlamaBatch(count)
+    rows.add([token] * count, position=0, sequence=0, wanted=True)
     context.decode(rows)
     context.clear()
     _ = model.vocabulary.pieces, model.vocabulary.full_pieces
@@ -147,9 +151,7 @@ def _model_facts(files: ModelFiles) -> ModelFacts:
     )
 
 
-def _engine_facts(
-    options: ContextOptions, context: LlamaContext, model: LlamaModel
-) -> EngineFacts:
+def _engine_facts(options: ContextOptions, context: LlamaContext, model: LlamaModel) -> EngineFacts:
     return EngineFacts(
         context_size=context.size,
         sequence_limit=min(context.size, model.trained_context),

@@ -71,4 +71,3 @@ class LlamaRunner:
             bias.update(dict.fromkeys(self._vocabulary.end_tokens, -math.inf))
         bias.update(dict.fromkeys(self._vocabulary.suppressed_tokens, -math.inf))
         return bias
-

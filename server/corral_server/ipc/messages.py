@@ -189,4 +189,6 @@ class Rejected(msgspec.Struct, frozen=True, tag="rejected", array_like=True):
 Command = Start | Proceed | Submit | Cancel | Tokenize | Detokenize | CountTokens
 Question = Tokenize | Detokenize | CountTokens
 Answer = Tokenized | Detokenized | Counted
-Report = Probed | Loading | Ready | LoadFailed | Output | Rejected | Tokenized | Detokenized | Counted
+Report = (
+    Probed | Loading | Ready | LoadFailed | Output | Rejected | Tokenized | Detokenized | Counted
+)

@@ -79,6 +79,8 @@ class EngineClient:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
+                # Without it ggml starts a debugger, where there is one, on every abort.
+                env=os.environ | {"GGML_NO_BACKTRACE": "1"},
                 limit=_LINE_BYTES,
             )
         client = cls(process, await AsyncChannel.open(ours))
@@ -88,8 +90,8 @@ class EngineClient:
         finally:
             client._kill()
             client._channel.close()
-            # Shielded: a caller that is cancelled twice must not leave a process behind.
-            await asyncio.shield(asyncio.gather(process.wait(), listener))
+            await process.wait()
+            await listener
 
     async def probe(self, path: Path, options: LoadOptions, *, stall_s: float) -> ModelFacts:
         """What the model in `path` is. Raises the engine's verdict on the file."""
@@ -99,9 +101,7 @@ class EngineClient:
             raise InternalError(f"the engine answered Start with {type(report).__name__}")
         return report.facts
 
-    async def load(
-        self, on_progress: Callable[[Loading], None], *, stall_s: float
-    ) -> EngineFacts:
+    async def load(self, on_progress: Callable[[Loading], None], *, stall_s: float) -> EngineFacts:
         """Loads the model that was probed; raises ModelLoadFailed, also after `stall_s` of silence."""
         self._channel.send(Proceed())
         while True:

@@ -24,6 +24,7 @@ class Lease:
 
     model_id: str
     engine: EngineClient
+    sequence_limit: int
 
 
 class ModelRegistry:
@@ -142,7 +143,9 @@ class ModelRegistry:
         if entry.engine is not None:
             entry.engine.end(entry.unloaded())
         supervisor = self._supervisors[entry]
-        supervisor.cancel()
+        if not supervisor.cancelling():
+            # Once only: a second cancel would interrupt the clean-up of the first.
+            supervisor.cancel()
         await asyncio.wait([supervisor])
         if self._default == entry.id:
             self._default = None
@@ -187,7 +190,8 @@ class ModelRegistry:
         await entry.until(lambda: entry.state is not ModelState.LOADING)
         engine = entry.acquire()
         try:
-            yield Lease(entry.id, engine)
+            assert entry.engine_facts is not None
+            yield Lease(entry.id, engine, entry.engine_facts.sequence_limit)
         finally:
             entry.release()
 

@@ -13,9 +13,7 @@ from corral_server.models.source import locate
 _log = logging.getLogger("corral.models")
 
 
-async def supervise(
-    entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTimeouts
-) -> None:
+async def supervise(entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTimeouts) -> None:
     """Keeps `entry` served until it has failed, or until this task is cancelled.
 
     A first load that fails is not tried again: its reason lies in the file or the options. An

@@ -1,0 +1,100 @@
+"""The one place that knows all commands: those here, and those other distributions bring."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from corral.cli import chat, failures, inference, models, server
+from corral.cli.options import Address
+from corral.errors import CorralError
+
+PLUGINS = "corral.commands"
+SERVE = "serve"
+
+
+class Commands(TyperGroup):
+    """The commands, with those of the entry-point group `corral.commands` among them.
+
+    A plug-in is a function as typer takes them. It is imported when its command is run or its
+    help is shown, so that the other commands do not pay for it.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        plugins = {SERVE, *entry_points(group=PLUGINS).names}
+        return [*sorted(plugins - self.commands.keys()), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        if cmd_name in self.list_commands(ctx):
+            alone = typer.Typer(add_completion=False)
+            alone.command(cmd_name)(_plugin(cmd_name))
+            return typer.main.get_command(alone)
+        return None
+
+
+def _plugin(name: str) -> Callable[..., object]:
+    """The function of a plug-in, or one that says why there is none."""
+    for plugin in entry_points(group=PLUGINS, name=name):
+        try:
+            loaded: Callable[..., object] = plugin.load()
+        except Exception as err:  # whatever is wrong with it, the other commands must work
+            return _unavailable(f"corral {name} is installed but cannot be loaded: {err}")
+        return loaded
+    return _unavailable(
+        f"corral {name} is part of the server, which is not installed here",
+        "get it with: pip install corral-server",
+    )
+
+
+def _unavailable(why: str, hint: str = "") -> Callable[[], None]:
+    def command() -> None:
+        failures.show(why, hint)
+        raise typer.Exit(1)
+
+    command.__doc__ = f"Not available: {why}."
+    return command
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Load llama.cpp models into a Corral server and use them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(models.models)
+app.command()(models.load)
+app.command()(models.unload)
+app.command()(models.default)
+app.command()(inference.generate)
+app.command()(chat.chat)
+app.command()(inference.tokenize)
+app.command()(inference.detokenize)
+app.command()(inference.count)
+app.command()(server.info)
+
+
+@app.callback()
+def with_address(context: typer.Context, address: Address = None) -> None:
+    """Hands an --address written before the command to the command, as its default."""
+    if address is not None:
+        assert isinstance(context.command, Commands)
+        commands = context.command.list_commands(context)
+        context.default_map = {name: {"address": address} for name in commands}
+
+
+def run(arguments: Sequence[str] | None) -> None:
+    """Runs one command and exits."""
+    try:
+        app(arguments, prog_name="corral")
+    except CorralError as error:
+        failures.report(error)
+        sys.exit(1)
+    except UnicodeError:
+        failures.show("the text is not UTF-8")
+        sys.exit(2)

@@ -1,0 +1,112 @@
+"""Options that several commands share. Their ranges are the server's to check; here a number
+only has to fit the message."""
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any, cast
+
+import typer
+
+from corral.requests import SamplingOptions
+
+INT32 = range(-(2**31), 2**31)
+UINT32 = range(2**32)
+
+
+def number(help: str, *names: str, panel: str | None = None) -> Any:
+    """An option that takes a number."""
+    return typer.Option(*names, metavar="N", help=help, rich_help_panel=panel)
+
+
+def count(help: str, *names: str, fits: range = INT32, panel: str | None = None) -> Any:
+    """An option that takes a whole number."""
+    return typer.Option(
+        *names, metavar="N", callback=within(fits), help=help, rich_help_panel=panel
+    )
+
+
+def within(fits: range = INT32) -> Callable[[Any], Any]:
+    """Refuses a whole number, or a list of them, where the message has no room for it."""
+
+    def check(value: int | list[int] | None) -> int | list[int] | None:
+        for each in value if isinstance(value, list) else [value]:
+            if each is not None and each not in fits:
+                raise typer.BadParameter(f"{each} is not in {fits[0]} to {fits[-1]}")
+        return value
+
+    return check
+
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="The server to call. Default: CORRAL_ADDRESS, else 127.0.0.1:50051.",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON with the contract's field names, one per line.")
+]
+ModelId = Annotated[
+    str | None, typer.Option("--model", "-m", metavar="ID", help="Default: the default model.")
+]
+MaxTokens = Annotated[
+    int | None, count("Tokens at most. Default: what fits.", "--max-tokens", "-n")
+]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TEXT", help="Stop before this text; may be repeated."),
+]
+
+PANEL = "Sampling"
+SAMPLING: Mapping[str, object] = {
+    "temperature": Annotated[float | None, number("0 takes the likeliest always.", panel=PANEL)],
+    "top_k": Annotated[int | None, count("Keep the k likeliest; 0 keeps all.", panel=PANEL)],
+    "top_p": Annotated[float | None, number("Keep the likeliest that sum to p.", panel=PANEL)],
+    "min_p": Annotated[
+        float | None, number("Drop those below this part of the likeliest.", panel=PANEL)
+    ],
+    "repeat_penalty": Annotated[
+        float | None, number("Divide scores of tokens seen; 1 is off.", panel=PANEL)
+    ],
+    "repeat_last_n": Annotated[
+        int | None, count("How many last tokens the penalties see.", panel=PANEL)
+    ],
+    "frequency_penalty": Annotated[
+        float | None, number("Subtract for each time seen.", panel=PANEL)
+    ],
+    "presence_penalty": Annotated[float | None, number("Subtract if seen.", panel=PANEL)],
+    "seed": Annotated[
+        int | None, count("Makes the random choice repeatable.", fits=UINT32, panel=PANEL)
+    ],
+}
+
+
+def sampling_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command that takes `sampling: SamplingOptions` a flag for each of SAMPLING."""
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        sampling = {name: arguments.pop(name) for name in SAMPLING}
+        command(sampling=cast(SamplingOptions, sampling), **arguments)
+
+    # typer reads the flags off the signature.
+    own = [p for p in inspect.signature(command).parameters.values() if p.name != "sampling"]
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in SAMPLING.items()
+    ]
+    run.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in [*own, *flags]}
+    return run
+
+
+def text_or_stdin(text: str | None) -> str:
+    """The text, or what is piped in without its last line end. Neither is a mistake in usage."""
+    if text is not None:
+        return text
+    if sys.stdin.isatty():
+        raise typer.BadParameter("write a text, or pipe one in")
+    return sys.stdin.read().removesuffix("\n")

@@ -1,0 +1,23 @@
+"""What a servicer knows of the call it serves. No transport shows through it."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+_log = logging.getLogger("corral.call")
+
+
+@dataclass(slots=True)
+class Call:
+    """One call. `notes` go into its log line: names and counts, never a prompt or an answer."""
+
+    method: str
+    peer: str
+    notes: dict[str, str | int] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+
+    def log(self, outcome: str, *, level: int = logging.INFO) -> None:
+        """The one line an operator sees of this call."""
+        notes = "".join(f" {key}={value}" for key, value in self.notes.items())
+        took_ms = (time.monotonic() - self._started) * 1000
+        _log.log(level, "%s %s %.1fms%s peer=%s", self.method, outcome, took_ms, notes, self.peer)

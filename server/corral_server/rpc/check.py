@@ -1,0 +1,57 @@
+"""Collects everything that is wrong with a request, so that the caller hears all of it at once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+
+from corral_server.errors import FieldViolation, InvalidFields
+from corral_server.rpc.limits import Range
+
+
+class Checker:
+    """Every method notes what is wrong with one field and returns without raising; `close` raises."""
+
+    def __init__(self) -> None:
+        self._violations: list[FieldViolation] = []
+
+    def bad(self, field: str, why: str) -> None:
+        self._violations.append(FieldViolation(field, why))
+
+    def require(self, good: bool, field: str, why: str) -> None:
+        if not good:
+            self.bad(field, why)
+
+    def number(self, value: float, bounds: Range, field: str) -> None:
+        self.require(value in bounds, field, f"must be {bounds}, not {value:.15g}")
+
+    def numbers(self, message: Message, bounds: Mapping[str, Range], prefix: str) -> dict[str, Any]:
+        """The fields of `bounds` that are set in `message`."""
+        values = {name: getattr(message, name) for name in bounds if message.HasField(name)}
+        for name, value in values.items():
+            self.number(value, bounds[name], prefix + name)
+        return values
+
+    def count(self, items: Sequence[Any] | Mapping[Any, Any], most: int, field: str) -> None:
+        self.require(
+            len(items) <= most, field, f"must have at most {most} entries, has {len(items)}"
+        )
+
+    def size(self, text: str, most: int, field: str) -> None:
+        # Characters bound bytes from below, so most texts are never encoded for this.
+        length = len(text) if len(text) > most or len(text) * 4 <= most else len(text.encode())
+        self.require(length <= most, field, f"must be at most {most} bytes, has {length} or more")
+
+    def json(self, text: str, kind: type, field: str) -> None:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            self.bad(field, f"must be JSON: {error}")
+        else:
+            self.require(isinstance(value, kind), field, "must be a JSON object")
+
+    def close(self) -> None:
+        """Raises InvalidFields if anything was wrong."""
+        if self._violations:
+            raise InvalidFields.of(*self._violations)

@@ -1,0 +1,152 @@
+"""The Inference service."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+from corral.v1 import chat_pb2
+from corral.v1 import inference_pb2 as pb
+from corral_server.config import Capability
+from corral_server.errors import DuplicateRequestId
+from corral_server.models.registry import ModelRegistry
+from corral_server.request import Delta, Event, Finished, GenerationRequest, Started
+from corral_server.rpc import convert, present
+from corral_server.rpc.call import Call
+
+# An event of a streamed answer: the name of its arm in the response, and what goes in.
+Arm = tuple[str, pb.Started | pb.Delta | pb.Finished]
+
+
+class Inference:
+    def __init__(self, registry: ModelRegistry) -> None:
+        self._registry = registry
+        self._running: set[str] = set()
+
+    async def Generate(self, request: pb.GenerateRequest, call: Call) -> pb.GenerateResponse:
+        text, fields = await self._answer(
+            request, convert.generation(request), Capability.GENERATE, call
+        )
+        return pb.GenerateResponse(text=text, **fields)
+
+    async def GenerateStream(
+        self, request: pb.GenerateStreamRequest, call: Call
+    ) -> AsyncIterator[pb.GenerateStreamResponse]:
+        arms = self._arms(request, convert.generation(request), Capability.GENERATE, call)
+        async with aclosing(arms):
+            async for name, message in arms:
+                yield pb.GenerateStreamResponse(**{name: message})
+
+    async def Chat(self, request: pb.ChatRequest, call: Call) -> pb.ChatResponse:
+        text, fields = await self._answer(request, convert.chat(request), Capability.CHAT, call)
+        message = chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT, content=text)
+        return pb.ChatResponse(message=message, **fields)
+
+    async def ChatStream(
+        self, request: pb.ChatStreamRequest, call: Call
+    ) -> AsyncIterator[pb.ChatStreamResponse]:
+        arms = self._arms(request, convert.chat(request), Capability.CHAT, call)
+        async with aclosing(arms):
+            async for name, message in arms:
+                yield pb.ChatStreamResponse(**{name: message})
+
+    async def Tokenize(self, request: pb.TokenizeRequest, call: Call) -> pb.TokenizeResponse:
+        text = convert.text(request.text, "text")
+        async with self._registry.lease(request.model) as lease:
+            tokens = await lease.engine.tokenize(
+                text, add_special=request.add_special, parse_special=request.parse_special
+            )
+        return pb.TokenizeResponse(model=lease.model_id, tokens=present.tokens(tokens))
+
+    async def Detokenize(self, request: pb.DetokenizeRequest, call: Call) -> pb.DetokenizeResponse:
+        token_ids = convert.token_ids(request)
+        async with self._registry.lease(request.model) as lease:
+            raw = await lease.engine.detokenize(token_ids, unparse_special=request.unparse_special)
+        return pb.DetokenizeResponse(
+            model=lease.model_id, text=raw.decode("utf-8", "replace"), raw=raw
+        )
+
+    async def CountTokens(
+        self, request: pb.CountTokensRequest, call: Call
+    ) -> pb.CountTokensResponse:
+        prompt = convert.counted(request)
+        async with self._registry.lease(request.model) as lease:
+            count = await lease.engine.count_tokens(prompt)
+        return pb.CountTokensResponse(
+            model=lease.model_id, tokens=count, sequence_limit=lease.sequence_limit
+        )
+
+    async def _answer(
+        self,
+        request: pb.GenerateRequest | pb.ChatRequest,
+        generation: GenerationRequest,
+        capability: Capability,
+        call: Call,
+    ) -> tuple[str, dict[str, Any]]:
+        """The whole text, and the fields that both unary responses have."""
+        texts: list[str] = []
+        fields: dict[str, Any] = {"tokens": []}
+        async with aclosing(self._arms(request, generation, capability, call)) as arms:
+            async for _, message in arms:
+                match message:
+                    case pb.Started():
+                        fields["request_id"] = message.request_id
+                        fields["model"] = message.model
+                        fields["sampling"] = message.sampling
+                    case pb.Delta():
+                        texts.append(message.text)
+                        fields["tokens"] += message.tokens
+                    case pb.Finished():
+                        fields["finished"] = message
+        return "".join(texts), fields
+
+    async def _arms(
+        self,
+        request: convert.AnyGenerateRequest | convert.AnyChatRequest,
+        generation: GenerationRequest,
+        capability: Capability,
+        call: Call,
+    ) -> AsyncIterator[Arm]:
+        """The answer as it comes to be: one Started, Deltas, one Finished."""
+        request_id = call.notes["request_id"] = convert.request_id(request.request_id)
+        with self._named(request_id):
+            async with self._registry.lease(request.model, capability) as lease:
+                call.notes["model"] = lease.model_id
+                started = pb.Started(request_id=request_id, model=lease.model_id)
+                async with aclosing(lease.engine.generate(generation)) as events:
+                    async for event in events:
+                        _note(event, call)
+                        yield _arm(event, started, generation)
+
+    @contextmanager
+    def _named(self, request_id: str) -> Iterator[None]:
+        """Holds the name of a request while it runs."""
+        if request_id in self._running:
+            raise DuplicateRequestId(
+                f"a request named {request_id!r} is running", request_id=request_id
+            )
+        self._running.add(request_id)
+        try:
+            yield
+        finally:
+            self._running.remove(request_id)
+
+
+def _arm(event: Event, started: pb.Started, generation: GenerationRequest) -> Arm:
+    match event:
+        case Delta():
+            return "delta", present.delta(event)
+        case Finished():
+            return "finished", present.finished(event)
+        case Started():
+            started.prompt_tokens = event.prompt_tokens
+            started.sampling.CopyFrom(present.sampling(generation.sampling))
+            return "started", started
+
+
+def _note(event: Event, call: Call) -> None:
+    """Counts for the log line."""
+    match event:
+        case Started():
+            call.notes["prompt_tokens"] = event.prompt_tokens
+        case Delta() | Finished():
+            call.notes["completion_tokens"] = event.completion_tokens

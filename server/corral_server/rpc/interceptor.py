@@ -1,0 +1,130 @@
+"""The edge of every call of ours: what goes in is a Call, what goes wrong comes out as a status.
+
+Servicers behind it take (request, call) and raise CorralError. Calls of other services, health and
+reflection, pass untouched.
+"""
+
+from __future__ import annotations  # grpcio's classes are generic for the type checker alone
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_status import rpc_status
+
+from corral_server.errors import CorralError, InternalError, MalformedRequest, ServerDraining
+from corral_server.rpc.call import Call
+from corral_server.rpc.status import status_of
+
+_OURS = "/corral."
+_log = logging.getLogger("corral.rpc")
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Malformed:
+    """Stands for a request whose bytes are not its message: a deserializer cannot refuse politely."""
+
+    why: str
+
+
+class EdgeInterceptor(grpc.aio.ServerInterceptor):
+    """One for the server; `draining` refuses new calls."""
+
+    def __init__(self) -> None:
+        self.draining = False
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        wrap = self._wrap_stream if handler.response_streaming else self._wrap_unary
+        make = (
+            grpc.unary_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        return make(
+            wrap(method.rpartition(".")[2], handler),
+            request_deserializer=_forgiving(handler.request_deserializer),
+            response_serializer=handler.response_serializer,
+        )
+
+    def _wrap_unary(self, method: str, handler: Any) -> Callable[[Any, Context], Any]:
+        async def serve(request: Any, context: Context) -> Any:
+            call = Call(method, context.peer())
+            try:
+                self._admit(request)
+                response = await handler.unary_unary(request, call)
+            except (Exception, asyncio.CancelledError) as error:
+                await _refuse(context, call, error)
+            call.log("OK")
+            return response
+
+        return serve
+
+    def _wrap_stream(self, method: str, handler: Any) -> Callable[[Any, Context], Any]:
+        async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
+            call = Call(method, context.peer())
+            try:
+                self._admit(request)
+                async with aclosing(handler.unary_stream(request, call)) as responses:
+                    async for response in responses:
+                        yield response
+            except GeneratorExit:
+                call.log("CANCELLED")
+                raise
+            except (Exception, asyncio.CancelledError) as error:
+                await _refuse(context, call, error)
+            call.log("OK")
+
+        return serve
+
+    def _admit(self, request: Any) -> None:
+        if self.draining:
+            raise ServerDraining("the server is stopping", retry_after_s=1.0)
+        if isinstance(request, _Malformed):
+            raise MalformedRequest(f"the request cannot be decoded: {request.why}")
+
+
+def _forgiving(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def decode(raw: bytes) -> Any:
+        try:
+            return deserialize(raw)
+        except DecodeError as error:
+            return _Malformed(str(error))
+
+    return decode
+
+
+async def _refuse(context: Context, call: Call, error: BaseException) -> NoReturn:
+    """Ends the call with the status of `error`; a cancelled call ends as what it is."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            call.log("CANCELLED")
+            raise error
+        # Born in the server, not in the caller: passed on, it would leave the caller waiting.
+        _log.error("%s was cancelled from within", call.method)
+        error = InternalError("the call was cancelled by the server")
+    if not isinstance(error, CorralError):
+        _log.error("%s failed", call.method, exc_info=error)
+        error = InternalError("the server failed; its log says why")
+    fault = isinstance(error, InternalError)
+    call.log(error.reason, level=logging.ERROR if fault else logging.INFO)
+    await context.abort_with_status(rpc_status.to_status(status_of(error)))
+    raise AssertionError("abort_with_status always raises")

@@ -1,0 +1,57 @@
+"""Every number, size and count a caller may set, with its bounds: the contract's ranges in one table."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """`low` to `high`, `low` itself excluded where `above`."""
+
+    low: float
+    high: float
+    above: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        """Not a number is in no range."""
+        return (self.low < value if self.above else self.low <= value) and value <= self.high
+
+    def __str__(self) -> str:
+        return f"{'above ' if self.above else ''}{self.low:.15g} to {self.high:.15g}"
+
+
+SAMPLING = {
+    "temperature": Range(0, 100),
+    "top_k": Range(0, 1_000_000),
+    "top_p": Range(0, 1),
+    "min_p": Range(0, 1),
+    "repeat_penalty": Range(0, 100, above=True),
+    "repeat_last_n": Range(0, 4096),
+    "frequency_penalty": Range(-100, 100),
+    "presence_penalty": Range(-100, 100),
+    "seed": Range(0, 2**32 - 1),
+}
+LOGIT_BIAS = Range(-1000, 1000)
+MAX_TOKENS = Range(1, 2**24)
+
+LOAD = {
+    "context_size": Range(256, 2**24),
+    "slots": Range(1, 64),
+    "batch_size": Range(1, 8192),
+    "threads": Range(1, 512),
+    "max_waiting": Range(0, 100_000),
+}
+DRAIN_TIMEOUT_S = Range(0, 3600)
+
+MAX_TEXT_BYTES = 4 * 1024 * 1024
+MAX_TOKEN_IDS = 1_000_000
+MAX_LOGIT_BIASES = 1024
+MAX_STOP_STRINGS = 16
+MAX_STOP_BYTES = 256
+MAX_STOP_TOKENS = 64
+MAX_MESSAGES = 4096
+MAX_TOOLS = 128
+MAX_TOOL_CALLS = 128
+MAX_NAME_BYTES = 128
+MAX_DESCRIPTION_BYTES = 4096
+MAX_SCHEMA_BYTES = 64 * 1024
+MAX_PATH_BYTES = 4096

@@ -1,0 +1,79 @@
+"""The gRPC server: our services, health and reflection on one port, and how they stop."""
+
+from typing import Any, cast
+
+import grpc
+
+from corral.v1 import inference_pb2_grpc, model_manager_pb2_grpc, server_pb2_grpc
+from corral_server.config import ServerConfig
+from corral_server.errors import CannotListen
+from corral_server.models.registry import ModelRegistry
+from corral_server.rpc.descriptors import make_pool
+from corral_server.rpc.health import Health, health_handler
+from corral_server.rpc.inference import Inference
+from corral_server.rpc.interceptor import EdgeInterceptor
+from corral_server.rpc.model_manager import ModelManager
+from corral_server.rpc.reflection import reflection_handlers
+from corral_server.rpc.server_info import Server
+
+SERVICES = ("corral.v1.Inference", "corral.v1.ModelManager", "corral.v1.Server")
+
+
+class GrpcServer:
+    """Listens from `start` to `stop`."""
+
+    def __init__(self, registry: ModelRegistry, config: ServerConfig) -> None:
+        self._config = config
+        self._edge = EdgeInterceptor()
+        self.health = Health(registry, SERVICES)
+        self._server = grpc.aio.server(interceptors=(self._edge,), options=_options(config))
+        self._add_services(registry)
+
+    def _add_services(self, registry: ModelRegistry) -> None:
+        config, server = self._config, self._server
+        # The interceptor hands our servicers a Call where the generated types say context.
+        manager = ModelManager(registry, drain_timeout_s=config.drain_timeout_s)
+        info = Server(max_request_bytes=config.max_request_bytes)
+        model_manager_pb2_grpc.add_ModelManagerServicer_to_server(cast(Any, manager), server)
+        inference_pb2_grpc.add_InferenceServicer_to_server(cast(Any, Inference(registry)), server)
+        server_pb2_grpc.add_ServerServicer_to_server(cast(Any, info), server)
+        pool = make_pool()
+        handlers = (health_handler(self.health, pool), *reflection_handlers(SERVICES, pool))
+        server.add_generic_rpc_handlers(handlers)
+
+    async def start(self) -> int:
+        """Listens; returns the port. Raises CannotListen."""
+        try:
+            port = self._server.add_insecure_port(self._config.address)
+        except RuntimeError as error:
+            raise CannotListen(
+                f"cannot listen on {self._config.address}: is another server running there?"
+            ) from error
+        await self._server.start()
+        return port
+
+    def refuse(self) -> None:
+        """New calls end UNAVAILABLE / SERVER_DRAINING, and health says so; running ones go on."""
+        self.health.stop()
+        self._edge.draining = True
+
+    async def stop(self, grace_s: float) -> None:
+        """Ends the listening at once and running calls after `grace_s`."""
+        await self._server.stop(grace_s)
+
+
+def _options(config: ServerConfig) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", config.max_request_bytes),
+        # With the default two servers would share a port in silence.
+        ("grpc.so_reuseport", 0),
+        # Clients that ping through a long silent prompt must not be cut off for it.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.http2.max_ping_strikes", 0),
+        # A peer that hangs is found within a minute. All three are needed: the ping timeout alone
+        # has a default of its own.
+        ("grpc.keepalive_time_ms", 40_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.ping_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]

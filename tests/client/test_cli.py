@@ -1,0 +1,309 @@
+"""The commands, run in this process against a scripted server."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from corral.cli import main
+from corral.v1.model_manager_pb2 import ListModelsResponse
+from google.protobuf.json_format import ParseDict
+from google.rpc.error_details_pb2 import BadRequest
+from grpc import StatusCode
+
+from .scripted_server import FAILED, MODEL, ScriptedServer, reason, refusal, stream_of
+
+
+@dataclass(frozen=True)
+class Result:
+    code: object
+    out: str
+    err: str
+
+    @property
+    def json(self) -> list[dict[str, Any]]:
+        """The lines of stdout, each a JSON document."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Corral: TypeAlias = Callable[..., Result]
+
+
+@pytest.fixture
+def corral(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Corral:
+    """Runs `corral ARGUMENTS` with `stdin` piped in."""
+    monkeypatch.setenv("CORRAL_ADDRESS", server.address)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr("corral.cli.app.PLUGINS", "corral.tests")
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        return Result(caught.value.code, *capsys.readouterr())
+
+    return run
+
+
+def test_models_are_a_table(corral: Corral) -> None:
+    result = corral("models")
+    header, demo, torn = (line.split() for line in result.out.splitlines())
+    assert header[:3] == ["id", "state", "can"]
+    assert demo == "demo * ready generate, chat llama 4.2 MB 2048 8 0 61.0 MB".split()
+    assert torn == "torn failed 0 cut short".split()
+    assert (result.code, result.err) == (0, "")
+
+
+def test_models_of_an_empty_server(corral: Corral, server: ScriptedServer) -> None:
+    server.answers["ListModels"] = lambda *_: ListModelsResponse()
+    result = corral("models")
+    assert (result.code, result.out) == (0, "")
+    assert "corral load ID SOURCE" in result.err
+
+
+def test_models_in_a_state_that_is_not_known_yet(corral: Corral, server: ScriptedServer) -> None:
+    newer = ListModelsResponse.FromString(ListModelsResponse(models=[MODEL]).SerializeToString())
+    newer.models[0].state = 99  # type: ignore[assignment]
+    server.answers["ListModels"] = lambda *_: newer
+    assert "99" in corral("models").out.split()
+
+
+def test_models_json_is_the_contracts_message(corral: Corral) -> None:
+    (document,) = corral("models", "--json").json
+    assert ParseDict(document, ListModelsResponse()).models[:] == [MODEL, FAILED]
+    assert document["models"][0]["is_default"] is True
+    assert document["models"][1]["is_default"] is False, "nothing is left out for being false"
+    assert document["models"][0]["facts"]["context_size"] == 2048
+
+
+def test_load_says_what_was_loaded(corral: Corral, server: ScriptedServer) -> None:
+    flags = "--default --capability chat --context-size 512 --slots 2 --max-waiting 0".split()
+    result = corral("load", "demo", "demo", *flags)
+    assert result.out == "demo is ready: llama, 4.2 MB, context 2048, 8 slots\n"
+    assert (result.code, result.err) == (0, ""), "no bars where stderr is no terminal"
+    (request,) = server.requests
+    assert request.make_default and request.source.HasField("demo")
+    assert list(request.capabilities) == [2]
+    assert (request.options.context_size, request.options.slots) == (512, 2)
+    assert request.options.HasField("max_waiting") and not request.options.HasField("threads")
+
+
+def test_load_shows_a_bar_for_each_stage(corral: Corral, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = corral("load", "demo", "demo").err
+    for stage in ("checking the file", "reading the weights", "warming up"):
+        assert stage in shown
+    assert "100%" in shown
+
+
+def test_load_json_is_a_line_for_each_event(corral: Corral) -> None:
+    *progress, last = corral("load", "demo", "demo", "--json").json
+    assert progress[0] == {"progress": {"stage": "LOAD_STAGE_PROBING", "fraction": 0.5}}
+    assert len(progress) == 6
+    assert last["model"]["id"] == "demo"
+
+
+def test_load_makes_a_relative_path_absolute(
+    corral: Corral, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corral("load", "m", "m.gguf")
+    assert server.requests[0].source.path == str(tmp_path / "m.gguf")
+
+
+def test_unload(corral: Corral, server: ScriptedServer) -> None:
+    assert corral("unload", "demo", "--force").out == "demo is unloaded; still there: a, b\n"
+    result = corral("unload", "demo", "--drain-timeout", "1.5", "--json")
+    assert result.json == [{"remaining_ids": ["a", "b"]}]
+    first, second = server.requests
+    assert first.force and second.drain_timeout.ToMilliseconds() == 1500
+
+
+def test_default_is_shown_or_set(corral: Corral, server: ScriptedServer) -> None:
+    assert corral("default").out == "demo\n"
+    assert corral("default", "demo").out == "demo\n"
+    assert corral("default", "--json").json[0]["id"] == "demo"
+    kinds = [type(request).__name__ for request in server.requests]
+    assert kinds == ["GetDefaultModelRequest", "SetDefaultModelRequest", "GetDefaultModelRequest"]
+
+
+def test_generate_prints_the_text(corral: Corral, server: ScriptedServer) -> None:
+    flags = "-m demo -n 3 --temperature 0 --top-k 5 --seed 7 --stop a --stop b".split()
+    result = corral("generate", "Once", *flags)
+    assert (result.code, result.out, result.err) == (0, "Hello world\n", "")
+    (request,) = server.requests
+    assert (request.prompt, request.model, request.max_tokens) == ("Once", "demo", 3)
+    assert list(request.stop.strings) == ["a", "b"]
+    assert {field.name: value for field, value in request.sampling.ListFields()} == {
+        "temperature": 0,
+        "top_k": 5,
+        "seed": 7,
+    }
+
+
+def test_generate_reads_a_pipe(corral: Corral, server: ScriptedServer) -> None:
+    corral("generate", stdin="two\nlines\n")
+    assert server.requests[0].prompt == "two\nlines"
+
+
+def test_generate_json_is_a_line_for_each_event(corral: Corral) -> None:
+    started, first, second, finished = corral("generate", "Once", "--json").json
+    assert started["started"]["sampling"]["seed"] == 7
+    assert (first["delta"]["text"], second["delta"]["text"]) == ("Hello", " world")
+    assert finished["finished"]["usage"]["total_tokens"] == 7
+
+
+def test_text_for_a_terminal_cannot_steer_it(
+    corral: Corral, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["GenerateStream"] = stream_of("\x1b[2Jgone")
+    assert corral("generate", "Once").out == "\x1b[2Jgone\n", "a pipe gets what the model wrote"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert corral("generate", "Once").out == "\ufffd[2Jgone\n"
+
+
+def test_tokenize_detokenize_count(corral: Corral, server: ScriptedServer) -> None:
+    assert corral("tokenize", "Hello").out == "11\t'Hello'\n12\t' w\\\\xc3'\n"
+    assert corral("tokenize", "--json", stdin="Hello\n").json[0]["tokens"][0]["id"] == 11
+    assert corral("detokenize", "11", "12").out == "Hello\n"
+    assert corral("detokenize", "11", "--json").json[0]["raw"] == "SGVsbG8="
+    assert corral("count", "Hello").out == "2\n"
+    assert corral("count", "Hello", "--json").json[0]["tokens"] == 2
+    assert server.requests[1].text == "Hello"
+
+
+def test_info(corral: Corral, server: ScriptedServer) -> None:
+    shown = corral("info").out
+    assert server.address in shown
+    assert "2023-11-14 22:13:20 UTC" in shown
+    assert corral("info", "--json").json[0]["api_versions"] == ["corral.v1"]
+
+
+def test_address_before_or_after_the_command(
+    corral: Corral, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORRAL_ADDRESS", "127.0.0.1:1")
+    assert corral("--address", server.address, "count", "Hello").code == 0
+    assert corral("count", "Hello", "--address", server.address).code == 0
+    assert corral("--address", "127.0.0.1:2", "count", "a", "--address", server.address).code == 0
+
+
+def test_an_error_is_two_lines_and_exit_code_1(corral: Corral, server: ScriptedServer) -> None:
+    unknown = reason("MODEL_NOT_FOUND")
+    server.answers["GenerateStream"] = refusal(StatusCode.NOT_FOUND, "no model 'x'", unknown)
+    result = corral("generate", "Once")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "error: no model 'x'\nsee what is there with: corral models\n"
+
+
+def test_an_error_names_bad_fields(corral: Corral, server: ScriptedServer) -> None:
+    bad = BadRequest()
+    bad.field_violations.add(field="top_p", description="is 3")
+    server.answers["GenerateStream"] = refusal(
+        StatusCode.INVALID_ARGUMENT, "top_p: is 3", reason("INVALID_FIELD"), bad
+    )
+    assert corral("generate", "Once", "--top-p", "3").err.startswith("error: top_p: is 3\n")
+
+
+def test_an_error_says_which_request_to_look_for(corral: Corral, server: ScriptedServer) -> None:
+    fault = reason("INTERNAL", request_id="r9")
+    server.answers["CountTokens"] = refusal(StatusCode.INTERNAL, "a fault", fault)
+    assert corral("count", "x").err.endswith("the server's log says more (request r9)\n")
+
+
+def test_no_server(corral: Corral, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORRAL_ADDRESS", "127.0.0.1:1")
+    result = corral("models")
+    assert result.code == 1
+    assert "no Corral server answers at 127.0.0.1:1" in result.err
+    assert "corral serve" in result.err and "--address" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["load", "m"],
+        ["load", "m", "hf:a/b/c"],
+        ["generate", "x", "--temperature", "hot"],
+        ["generate", "x", "--seed", "-1"],
+        ["detokenize", "99999999999"],
+    ],
+)
+def test_a_mistake_in_usage_is_exit_code_2(
+    corral: Corral, server: ScriptedServer, arguments: list[str]
+) -> None:
+    result = corral(*arguments)
+    assert (result.code, result.out, server.requests) == (2, "", [])
+    assert "Error" in result.err
+
+
+def test_text_that_is_not_utf8_is_refused(corral: Corral) -> None:
+    result = corral("count", b"\xff".decode(errors="surrogateescape"))
+    assert (result.code, result.err) == (2, "error: the text is not UTF-8\n")
+
+
+def test_what_the_server_says_is_no_markup(corral: Corral, server: ScriptedServer) -> None:
+    server.answers["CountTokens"] = refusal(StatusCode.ABORTED, "[red]\x1b[2Jgone")
+    assert corral("count", "x").err == "error: [red]\ufffd[2Jgone\n"
+
+
+def test_ctrl_c_ends_the_call(
+    corral: Corral, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["GenerateStream"] = server.stall("Hello")
+    monkeypatch.setattr("corral.cli.inference.write", interrupt)
+    assert corral("generate", "Once").code == 130
+    assert server.cancelled.wait(5)
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_serve_comes_from_another_distribution(
+    corral: Corral, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(tmp_path, "herd = herd_plugin:herd")
+    (tmp_path / "herd_plugin.py").write_text(
+        "import typer\n"
+        "def herd(size: int = 1) -> None:\n"
+        "    'Round them up.'\n"
+        "    typer.echo(f'{size} rounded up')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert corral("herd", "--size", "3").out == "3 rounded up\n"
+    assert "Round them up." in corral("--help").out
+
+
+def test_a_plugin_that_cannot_be_loaded_breaks_only_itself(
+    corral: Corral, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(tmp_path, "herd = missing_module:herd")
+    monkeypatch.syspath_prepend(tmp_path)
+    result = corral("herd")
+    assert result.code == 1
+    assert "cannot be loaded: No module named 'missing_module'" in result.err
+    assert corral("--help").code == 0
+
+
+def test_serve_without_the_server_says_how_to_get_it(
+    corral: Corral,
+) -> None:
+    result = corral("serve")
+    assert result.code == 1
+    assert "pip install corral-server" in result.err
+
+
+def install(folder: Path, entry_point: str) -> None:
+    """Makes `folder` look like the place of an installed distribution with this entry point."""
+    distribution = folder / "herd-1.0.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: herd\nVersion: 1.0\n")
+    (distribution / "entry_points.txt").write_text(f"[corral.tests]\n{entry_point}\n")
