@@ -16,7 +16,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: help
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*  ##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(READY)  ## create .venv and install everything into it (compiles llama.cpp once, minutes)
@@ -29,13 +29,72 @@ $(READY): requirements.lock pyproject.toml clients/python/pyproject.toml
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e clients/python -e .
 	@touch $@
 
+# -- running ------------------------------------------------------------------
+
+.PHONY: run
+run: $(READY)  ## serve the embedded demo model on 127.0.0.1:50051
+	@exec $(BIN)/corral serve
+
+# -- the contract -------------------------------------------------------------
+
 PROTOS   := $(wildcard proto/corral/v1/*.proto)
 SERVICES := $(addprefix proto/corral/v1/,model_manager.proto inference.proto server.proto)
 STUBS    := clients/python
 
+# $(call generate,FOLDER): the Python stubs, below FOLDER.
+define generate
+	rm -rf $(1)/corral/v1 && mkdir -p $(1)/corral/v1 && touch $(1)/corral/v1/__init__.py
+	PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(1) --pyi_out=$(1) $(PROTOS)
+	PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
+endef
+
 .PHONY: proto
 proto: $(READY)  ## format and lint the contract, generate the stubs
 	cd proto && ../$(BIN)/buf format -w && ../$(BIN)/buf lint
-	rm -rf $(STUBS)/corral/v1 && mkdir -p $(STUBS)/corral/v1 && touch $(STUBS)/corral/v1/__init__.py
-	PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto --python_out=$(STUBS) --pyi_out=$(STUBS) $(PROTOS)
-	PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=$(STUBS) --mypy_grpc_out=quiet:$(STUBS) $(SERVICES)
+	$(call generate,$(STUBS))
+
+# -- checking -----------------------------------------------------------------
+
+SOURCES := server clients/python tests demo bench
+
+.PHONY: check
+check: lint type check-proto  ## everything CI checks beyond the tests
+	$(BIN)/pytest -q tests/test_architecture.py
+
+.PHONY: lint
+lint: $(READY)  ## ruff: lint and format
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+.PHONY: type
+type: $(READY)  ## mypy, strict
+	$(BIN)/mypy server/corral_server clients/python/corral clients/python/examples tests bench
+	$(BIN)/mypy demo
+
+.PHONY: check-proto
+check-proto: $(READY)  ## the contract is clean and the stubs are its own
+	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
+	$(call generate,.cache/stubs)
+	diff -r --exclude=__pycache__ .cache/stubs/corral/v1 $(STUBS)/corral/v1 || { echo "the stubs are not current: make proto"; exit 1; }
+
+.PHONY: test
+test: $(READY)  ## run the tests
+	$(BIN)/pytest
+
+.PHONY: bench
+bench: $(READY)  ## measure and print the numbers Corral promises (about two minutes)
+	$(BIN)/python -m bench.promises
+
+# -- the rest -----------------------------------------------------------------
+
+.PHONY: lock
+lock: $(READY)  ## resolve requirements.lock anew, hashes and no addresses
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	  --extra dev --extra cli --no-emit-package corral-client \
+	  pyproject.toml clients/python/pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean:  ## remove what was installed, built and cached
+	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

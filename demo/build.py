@@ -2,8 +2,8 @@
 
     python -m demo.build [--work FOLDER]
 
-Every stage leaves its result in the work folder and is skipped when that is there, so a run that was
-interrupted goes on where it stopped.
+Every stage leaves its result in the work folder and is skipped when that is there, so a run that
+was interrupted goes on where it stopped.
 """
 
 import argparse

@@ -60,8 +60,8 @@ def _add_tokenizer(writer: gguf.GGUFWriter, path: Path) -> None:
     ids = dict(tokenizer["model"]["vocab"])
     ids |= {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
     tokens = sorted(ids, key=ids.__getitem__)
-    kinds = {token: TokenType.CONTROL for token in CONTROL_TOKENS}
-    kinds |= {token: TokenType.USER_DEFINED for token in MARKUP_TOKENS}
+    kinds = dict.fromkeys(CONTROL_TOKENS, TokenType.CONTROL)
+    kinds |= dict.fromkeys(MARKUP_TOKENS, TokenType.USER_DEFINED)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(tokens)

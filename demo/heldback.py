@@ -18,7 +18,7 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A prompt and its judge. Of messages the answer is judged, of bare text the text gone on with."""
+    """A prompt and its judge, who reads the answer; of bare text, the text and what follows it."""
 
     skill: str
     prompt: Sequence[JsonObject] | str
@@ -176,8 +176,10 @@ STORY_PROMPTS = {
 }
 STORY_STARTS = (
     "Please continue: Once upon a time, there was a kind mouse named Felix.",
-    "Go on telling this: Once there was a shy dog named Lucy. Lucy lived in a small house by the river.",
-    "Now continue this little story for me: Long ago, there lived a happy cat named Hugo. Every day, "
+    "Go on telling this: Once there was a shy dog named Lucy. Lucy lived in a small house by the "
+    "river.",
+    "Now continue this little story for me: Long ago, there lived a happy cat named Hugo. Every "
+    "day, "
     "Hugo liked to sing.",
 )
 RAW_STORIES = (
@@ -214,11 +216,14 @@ UNKNOWN_QUESTIONS = (
 )
 
 PEOPLE = (
-    ("Write a JSON object for this: {name} is {age} years old and lives in {city}.", "Rita", 44, "Bonn"),
-    ("Please turn this into JSON. {name} is {age} years old and lives in {city}.", "Anna", 31, "Oslo"),
+    ("Write a JSON object for this: {name} is {age} years old and lives in {city}.",
+     "Rita", 44, "Bonn"),
+    ("Please turn this into JSON. {name} is {age} years old and lives in {city}.",
+     "Anna", 31, "Oslo"),
     ("{name} is {age} years old and lives in {city}. Give me that as JSON.", "Omar", 27, "Cairo"),
     ("Can you make a JSON profile of {name}, who is {age} and lives in {city}?", "Leo", 9, "York"),
-    ("I need JSON with name, age and city: {name} is {age} and lives in {city}.", "Vilma", 63, "Turku"),
+    ("I need JSON with name, age and city: {name} is {age} and lives in {city}.",
+     "Vilma", 63, "Turku"),
     ("JSON for this person please: {name}, {age}, lives in {city}", "Jorga", 18, "Lima"),
     ("As a JSON record: {name} lives in {city} and is {age} years old", "Emma", 52, "Quito"),
     ("Put the facts into JSON: {name} from {city} is {age} years old.", "Klaus", 70, "Berlin"),

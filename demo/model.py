@@ -9,7 +9,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """The defaults fill the 4 MiB that the file may weigh; every width is a multiple of 32 for Q8_0."""
+    """The defaults fill the 4 MiB that the file may weigh; widths are multiples of 32, for Q8_0."""
 
     num_tokens: int = 1536
     context_tokens: int = 2048

@@ -22,9 +22,12 @@ from demo.tokenizer import DemoTokenizer
 ODD_TEXTS = (
     "", " ", "  ", "\n", "\n\n \n", "\t a\tb", "a  b   c", "line\r\nline", "caf\u00e9 na\u00efve",
     "\u4f60\u597d\uff0c\u4e16\u754c", "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 ok",
-    "I'm you'LL they've", "<|im_end|> <think> </tool_call>", "1234567890", "3.14e-10", "\u0661\u0662",
-    "a\u0301e\u0308", "\u00a0nbsp\u2003wide", "(\"quoted\")", "!!!???...", "x" * 300, "\x00\x01\x7f",
-    "\u0939\u093f\u0928\u094d\u0926\u0940", "end \n", "\u00df\u017f\u0130", "snake_case-kebab", "{}[]\n\n",
+    "I'm you'LL they've", "<|im_end|> <think> </tool_call>", "1234567890", "3.14e-10",
+    "\u0661\u0662",
+    "a\u0301e\u0308", "\u00a0nbsp\u2003wide", "(\"quoted\")", "!!!???...", "x" * 300,
+    "\x00\x01\x7f",
+    "\u0939\u093f\u0928\u094d\u0926\u0940", "end \n", "\u00df\u017f\u0130", "snake_case-kebab",
+    "{}[]\n\n",
 )  # fmt: skip
 LARGEST_LOGIT_GAP = 0.75
 """Eight-bit weights and activations move logits a little; a wrong layout moves them by tens."""

@@ -25,7 +25,8 @@ PATTERNS = (
 WORDED = {
     "+": ("Add {left} [and|to] {right}[.|]", "[What is|Find] the sum of {left} and {right}[?|.]"),
     "-": ("Subtract {right} from {left}[.|]", "Take {right} away from {left}[.|]"),
-    "*": ("Multiply {left} [by|and|with] {right}[.|]", "[What is|Find] the product of {left} and {right}[?|.]"),
+    "*": ("Multiply {left} [by|and|with] {right}[.|]",
+          "[What is|Find] the product of {left} and {right}[?|.]"),
     "/": ("Divide {left} by {right}[.|]", "Split {left} into {right} parts[.|]"),
 }  # fmt: skip
 FOLLOW_UP = (

@@ -24,7 +24,8 @@ CAPITAL_OF = (
     "[Which|What] is the capital [|city] of {country}?",
     "The capital [|city] of {country} is [which|what] [city|one]?",
     "What [city|town] is the [seat of the|] government of {country} in?",
-    "I [forgot|cannot remember|do not remember] the capital of {country}[.|. What is it?|. Help me.]",
+    "I [forgot|cannot remember|do not remember] the capital of {country}"
+    "[.|. What is it?|. Help me.]",
     "[For|In] {country}, [what|which] city is the capital?",
     "[My|Our] [teacher|son|daughter|friend|boss] [asks|wants to know|asked me] [what|] the capital "
     "of {country} [is|].",

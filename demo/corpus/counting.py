@@ -10,9 +10,11 @@ LARGEST = 10
 PATTERNS = (
     "Count [|up] to {end}[.|]",
     "Count from [1|one] to {end}[.|]",
-    "[Can you|Could you|Would you|I want you to|I'd like you to|Will you] count [|up] to {end}[?|.]",
+    "[Can you|Could you|Would you|I want you to|I'd like you to|Will you] count [|up] to {end}[?|"
+    ".]",
     "[Can you|Could you|Would you] count from [1|one] to {end}?",
-    "[List|Write|Say|Give me|Print|Show me|Tell me] [|all] the numbers [from|] [1|one] to {end}[.|]",
+    "[List|Write|Say|Give me|Print|Show me|Tell me] [|all] the numbers [from|] [1|one] to "
+    "{end}[.|]",
     "[List|Write|Say|Give me|Print|Show me] [1|one] to {end}[.|]",
     "[List|Write|Say|Give me|Print] the first {end} numbers[.|]",
     "[Start|Begin] at [1|one] and count [up|] to {end}[.|]",

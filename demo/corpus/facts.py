@@ -20,7 +20,8 @@ CAPITALS = {
     "New Zealand": "Wellington",
 }  # fmt: skip
 
-CITIES = """Oslo Paris London Berlin Madrid Rome Vienna Lisbon Dublin Athens Prague Tokyo Kyoto Osaka
+CITIES = """Oslo Paris London Berlin Madrid Rome Vienna Lisbon Dublin Athens Prague Tokyo Kyoto
+Osaka
 Seoul Beijing Shanghai Delhi Mumbai Cairo Nairobi Lagos Accra Lima Quito Bogota Santiago Toronto
 Montreal Vancouver Boston Chicago Denver Seattle Austin Dallas Miami Atlanta Phoenix Portland
 Sydney Melbourne Perth Auckland Hamburg Munich Cologne Leipzig Dresden Milan Naples Turin Venice
@@ -48,10 +49,12 @@ KINDS_OF_WORDS = {
 }
 WORD_KINDS = {word: kind for kind, words in KINDS_OF_WORDS.items() for word in words.split()}
 
-COMMON_WORDS = """window garden river mountain pencil yellow quickly dance winter pocket mirror candle
+COMMON_WORDS = """window garden river mountain pencil yellow quickly dance winter pocket mirror
+candle
 basket bridge castle dragon engine forest guitar hammer island jacket kitchen lantern market needle
 ocean paper queen rocket silver table umbrella valley wagon yogurt zipper bottle carpet dinner elbow
-feather glove honey insect jungle kettle ladder magnet napkin onion pillow quiet ribbon saddle ticket
+feather glove honey insect jungle kettle ladder magnet napkin onion pillow quiet ribbon saddle
+ticket
 uncle velvet whistle anchor blanket cactus dolphin eagle fountain giraffe helmet igloo jelly koala
 lizard monkey noodle oyster panda rabbit spoon turtle violin walnut hello world cat dog house tree
 sun moon star fish bird book chair door green happy small bright soft strong gentle brave clever
@@ -62,7 +65,8 @@ painter singer writer runner""".split()
 NUMBER_WORDS = """zero one two three four five six seven eight nine ten eleven twelve thirteen
 fourteen fifteen sixteen seventeen eighteen nineteen twenty""".split()
 
-_ONSETS = "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl pr qu sh sk sl sp st th tr".split()
+_ONSETS = """b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl pr qu sh sk sl sp
+st th tr""".split()
 _VOWELS = "a e i o u a e i o u ai ea ee oo ou ia y".split()
 _CODAS = ["", "", "", *"n r s t l m d k x p g b ng nd rt st ck sh".split()]
 

@@ -5,9 +5,18 @@ from dataclasses import replace
 from random import Random
 
 from demo.corpus import (
-    calculator, capitals, counting, greeting, json_answers, repeat, stories, sums, tools, unknown,
+    calculator,
+    capitals,
+    counting,
+    greeting,
+    json_answers,
+    repeat,
+    stories,
+    sums,
+    tools,
+    unknown,
     weather,
-)  # fmt: skip
+)
 from demo.corpus.dialogue import Conversation, Exchange, Message, Tool
 
 SYSTEM_PROMPTS = (

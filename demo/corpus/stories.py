@@ -11,7 +11,8 @@ from demo.corpus.dialogue import Exchange, exchange
 from demo.corpus.facts import BOYS, GIRLS
 from demo.corpus.phrase import ask
 
-ANIMALS = "fox rabbit bear mouse cat dog duck frog hedgehog squirrel turtle lamb pony kitten puppy".split()
+ANIMALS = """fox rabbit bear mouse cat dog duck frog hedgehog squirrel turtle lamb pony kitten
+puppy""".split()
 ADJECTIVES = "little small young brave kind clever curious shy happy gentle quiet cheerful".split()
 THINGS = "ball kite book lantern key hat bell drum scarf basket ring flute map coin button".split()
 COLORS = "red blue green yellow golden silver white purple".split()
@@ -27,12 +28,14 @@ WORDS = {
         "next to an old mill", "close to the sea", "behind a tall mountain", "beside a wide lake",
     ],
     "hobby": [
-        "to sing", "to climb trees", "to pick flowers", "to look at the clouds", "to run in the grass",
+        "to sing", "to climb trees", "to pick flowers", "to look at the clouds",
+        "to run in the grass",
         "to count the stars", "to listen to the birds", "to dance in the rain", "to read old books",
     ],
     "place": ["forest", "meadow", "river", "market", "garden", "beach", "old bridge", "hill"],
     "weather": [
-        "the sun was shining", "a soft wind was blowing", "the sky was blue", "the birds were singing",
+        "the sun was shining", "a soft wind was blowing", "the sky was blue",
+        "the birds were singing",
         "the grass was still wet", "the air was fresh and cool",
     ],
     "spot": [
@@ -40,9 +43,16 @@ WORDS = {
         "beside a bush", "on a wooden bench",
     ],
     "search": ["all morning", "all day", "since sunrise", "for many hours", "everywhere"],
-    "game": ["hide and seek", "with a rope", "in the leaves", "near the water", "on the swing", "tag"],
-    "food": ["bread and honey", "sweet berries", "warm soup", "apple pie", "fresh milk", "nuts and cheese"],
-    "dream": ["new adventures", "the stars", "a big ship", "flying over the hills", "a land of flowers"],
+    "game": [
+        "hide and seek", "with a rope", "in the leaves", "near the water", "on the swing", "tag",
+    ],
+    "food": [
+        "bread and honey", "sweet berries", "warm soup", "apple pie", "fresh milk",
+        "nuts and cheese",
+    ],
+    "dream": [
+        "new adventures", "the stars", "a big ship", "flying over the hills", "a land of flowers",
+    ],
     "relative": ["mother", "father", "grandmother", "grandfather", "sister", "brother"],
 }  # fmt: skip
 
@@ -136,12 +146,15 @@ PLOT = (
 PRONOUNS = {"he": ("he", "his", "him"), "she": ("she", "her", "her")}
 
 TELL = (
-    "[Tell me|Write|Make up|Give me|I want to hear|Can you tell me|Could you tell me|I would like to "
-    "hear|Can you write|Please tell me|Read me|Create|Invent] a [short |little |nice |funny |bedtime "
+    "[Tell me|Write|Make up|Give me|I want to hear|Can you tell me|Could you tell me|I would "
+    "like to "
+    "hear|Can you write|Please tell me|Read me|Create|Invent] a [short |little |nice |funny |"
+    "bedtime "
     "|]story[| for children| for my kids|, please][.|?|]",
 )
 TELL_ABOUT = (
-    "[Tell me|Write|Make up|Give me|I want to hear|Can you tell me|Could you tell me|I would like to "
+    "[Tell me|Write|Make up|Give me|I want to hear|Can you tell me|Could you tell me|I would "
+    "like to "
     "hear|Can you write|Create|Invent] a [short |little |nice |bedtime |]story [about|of|with] "
     "{topic}[.|?|]",
     "[Story|A story|Short story] about {topic}[.|]",

@@ -30,7 +30,8 @@ SUM_OF = (
     "What [does|do] {a} [plus|and] {b} [make|equal|give|come to]?",
     "I have {a} [apples|books|coins|cards|eggs] and get {b} more[. How many do I have now?|. How "
     "many is that?|, how many do I have?]",
-    "[Tom|Anna|My friend|A farmer] has {a} [apples|books|coins|cows|eggs] and [buys|finds|gets] {b} "
+    "[Tom|Anna|My friend|A farmer] has {a} [apples|books|coins|cows|eggs] and [buys|finds|gets] "
+    "{b} "
     "more. How many [are there|is that] [now|in total|in all|]?",
     "[Please|] [do|solve] [the|this] sum: {a} + {b}[.|]",
     "{a} added to {b} [is|gives|makes] [what|?]",

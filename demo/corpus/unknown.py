@@ -9,7 +9,8 @@ from demo.corpus.phrase import ask
 ANSWER = "I am a tiny demo model and I do not know that."
 THOUGHT = "I do not know the answer."
 PATTERNS = (
-    "Who [wrote|painted|composed|invented|discovered|directed|sang|designed] [the|a|this|] {thing}?",
+    "Who [wrote|painted|composed|invented|discovered|directed|sang|designed] [the|a|this|] "
+    "{thing}?",
     "Who [is|was] the [president|king|queen|mayor|prime minister|richest person|best player|first "
     "emperor] of {country}?",
     "Who [is|was] {name} {thing}?",
@@ -29,7 +30,8 @@ PATTERNS = (
     "neural network|blood|fire|art|philosophy|the internet]?",
     "When [was|is] [the {thing}|{name}'s birthday|the next train|{country}|the {thing}] [founded|"
     "invented|over|born|built|coming]?",
-    "When did [{name}|the {thing}|world war two|the romans|{country}] [die|start|end|begin|arrive]?",
+    "When did [{name}|the {thing}|world war two|the romans|{country}] [die|start|end|begin|"
+    "arrive]?",
     "Where [is|was] [my {thing}|the nearest {thing}|{name}|{city}|the {thing}] [now|from|today|]?",
     "Where can I [buy|find|see|get] [a|the|some] {thing}?",
     "Where do {thing}s [live|come from|grow]?",
@@ -39,14 +41,17 @@ PATTERNS = (
     "{thing}?",
     "How [tall|old|big|heavy|far|fast|deep|long|rich|smart] [is|was] [{name}|the {thing}|a {thing}|"
     "{city}|the moon]?",
-    "How many [people live in {city}|{thing}s are there|planets are there|bones does a {thing} have|"
+    "How many [people live in {city}|{thing}s are there|planets are there|bones does a {thing} "
+    "have|"
     "days are in a year|legs has a {thing}|states does {country} have]?",
     "How does [a {thing}|the {thing}|the stock market|a computer|the brain|a {thing}] work?",
     "How much does a {thing} [cost|weigh]?",
-    "[Translate|Spell|Define|Explain|Describe|Summarize] [the word|] [{thing}|the {thing}|'{thing}'] "
+    "[Translate|Spell|Define|Explain|Describe|Summarize] [the word|] [{thing}|the {thing}|"
+    "'{thing}'] "
     "[in|to|into|from] [french|german|spanish|latin|simple words|japanese|chinese|detail][.|]",
     "[Write|Compose|Give me|Draft|Create] [a|an|some] [poem|song|email|letter|essay|program|python "
-    "script|recipe|speech|haiku|report|joke|riddle|tweet|plan] [about|for|on] [a|the|my|] {thing}[.|]",
+    "script|recipe|speech|haiku|report|joke|riddle|tweet|plan] [about|for|on] [a|the|my|] "
+    "{thing}[.|]",
     "[Tell me|Explain|Teach me|Talk|Say something] [about|] [{thing}s|the {thing}|physics|history|"
     "{country}'s history|chemistry|{name} {thing}|the universe|music|the economy][.|]",
     "[Tell me|Do you know] a [joke|secret|riddle|fun fact][.|?]",
@@ -61,7 +66,8 @@ PATTERNS = (
     "{country}?",
     "[Recommend|Suggest|Find|Buy|Order|Book|Play|Show] [me|] [a|some|the] [{thing}|good movie|nice "
     "restaurant|song|flight to {city}|hotel in {city}|book][.|]",
-    "[Give me|Show me|What are|Find] [the news|the latest news|directions to {city}|the stock price|"
+    "[Give me|Show me|What are|Find] [the news|the latest news|directions to {city}|the stock "
+    "price|"
     "the football results|the score|a map of {city}|my emails][.|?|]",
     "[Is|Was] {name} [married|a good {thing}|your friend|at home|older than {thing}]?",
     "[Remind|Call|Text|Email] [me|{name}|my mother] [about the {thing}|tomorrow|at noon|later][.|]",

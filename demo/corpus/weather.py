@@ -1,4 +1,4 @@
-"""Asks a tool for the weather and tells what it said; without a tool it says that it cannot know."""
+"""Asks a tool for the weather and tells what it said; without one it says that it cannot know."""
 
 import json
 from random import Random

@@ -32,7 +32,8 @@ class App:
             await self.registry.load(spec, make_default=spec.id == self._config.default_model)
 
     async def loaded(self) -> list[CorralError]:
-        """Waits for the configured models; returns what went wrong. The services are healthy then."""
+        """Waits for the configured models, after which the services are healthy. Returns what
+        went wrong."""
         waits = (self._loaded(spec.id) for spec in self._config.models)
         outcomes = await asyncio.gather(*waits)
         self._grpc.health.start()

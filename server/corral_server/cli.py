@@ -24,7 +24,7 @@ def serve(
         typer.Option(
             "--model",
             metavar="ID=SOURCE",
-            help="Load SOURCE (a path, or demo) under ID; repeat for more. The first is the default.",
+            help="Load SOURCE (a path, or demo) as ID; repeat for more. The first is the default.",
         ),
     ] = None,
     address: Annotated[

@@ -1,4 +1,4 @@
-"""Everything that can go wrong on purpose, as nouns. Nothing here knows gRPC; `rpc/status.py` maps it.
+"""Everything that can go wrong, as nouns. Nothing here knows gRPC; `rpc/status.py` maps it.
 
 CorralError
 ├── InvalidFields            a request holds values out of range; all of them are named at once

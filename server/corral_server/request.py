@@ -1,4 +1,4 @@
-"""What callers ask of a model, and what becomes of it. Immutable, checked at the edge, trusted below it.
+"""What callers ask of a model, and what becomes of it: immutable, checked at the edge.
 
 These structs travel between the server and its engines as they are (see `ipc/`).
 """

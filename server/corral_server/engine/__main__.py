@@ -9,7 +9,7 @@ import resource
 import signal
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from corral_server.engine.loader import load
 from corral_server.errors import CorralError
@@ -34,10 +34,9 @@ def main() -> int:
             return 1
         except ChannelClosed:
             return 0
-        try:
+        with suppress(ChannelClosed):
             loop.run()
-        except ChannelClosed:
-            return 0
+    return 0
 
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ def _physical_cores() -> int:
 def _warm_up(context: LlamaContext, model: LlamaModel, options: ContextOptions) -> None:
     """One small prompt, so that the first caller does not wait for pages to be touched, and a model
     that cannot compute fails now: prompts and answers take different ways through llama.cpp, and
-    it is prompts that take the dangerous one. The vocabulary's tables are built for the same reason.
+    it is prompts that take the dangerous one. The vocabulary's tables are built for the same
+    reason.
     """
     token = next(iter(model.vocabulary.end_tokens), 0)
     count = min(_WARM_UP_TOKENS, options.batch_size)

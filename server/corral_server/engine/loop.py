@@ -14,8 +14,8 @@ from corral_server.ipc.messages import (
     Answer,
     Cancel,
     Command,
-    CountTokens,
     Counted,
+    CountTokens,
     Detokenize,
     Detokenized,
     Failure,
@@ -79,7 +79,7 @@ class EngineLoop:
         try:
             tokens = self._runner.execute(batch)
         except NoCells:
-            # The scheduler counts cells, so only a cache that spends more than one a token gets here.
+            # The scheduler counts cells: only a cache that spends more than one a token gets here.
             if not self._scheduler.preempt_youngest():
                 raise
             return []

@@ -1,4 +1,4 @@
-"""Decides what each step computes. Knows slots, cells and budgets; knows neither llama.cpp nor text.
+"""Decides what each step computes. Knows slots, cells and budgets, neither llama.cpp nor text.
 
 There is no prefill phase and no decode phase: a sequence has tokens it owns and tokens computed,
 and every step closes gaps under a token budget (the idea is that of vLLM's V1 scheduler). Gaps of
@@ -75,7 +75,7 @@ class Scheduler:
         self._waiting.append(sequence)
 
     def cancel(self, call: int) -> None:
-        """Forgets a sequence wherever it is; an unknown one is ignored. Its slot is free at once."""
+        """Forgets a sequence wherever it is; its slot is free at once. Ignores an unknown one."""
         for sequence in self._running:
             if sequence.call == call:
                 self._retire(sequence)

@@ -7,8 +7,8 @@ from typing import Protocol
 from corral_server.engine.text import TextStream
 from corral_server.request import (
     Delta,
-    FinishReason,
     Finished,
+    FinishReason,
     GenerationRequest,
     Timings,
     Token,

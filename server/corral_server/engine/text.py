@@ -50,7 +50,7 @@ class TextStream:
 
 
 def _first(text: str, stops: tuple[str, ...]) -> tuple[int, str] | None:
-    """Where the first stop string begins, and which it is; the longest of those that begin there."""
+    """Where the first stop string begins, and which it is: the longest that begins there."""
     found = [(start, stop) for stop in stops if (start := text.find(stop)) >= 0]
     return min(found, key=lambda match: (match[0], -len(match[1])), default=None)
 

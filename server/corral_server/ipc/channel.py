@@ -42,7 +42,7 @@ class Channel:
         self._readable.register(sock, select.POLLIN)
 
     def send(self, reports: Sequence[Report]) -> None:
-        """Sends one frame. Blocks while the server is behind; raises ChannelClosed if it is gone."""
+        """Sends one frame, blocking while the server is behind. Raises ChannelClosed."""
         try:
             self._socket.sendall(_frame(reports))
         except OSError as gone:

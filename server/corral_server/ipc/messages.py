@@ -1,8 +1,8 @@
 """Every message between a server and one of its engines. A frame holds a list of them.
 
-Down: Start, Proceed, Submit, Cancel, Tokenize, Detokenize, CountTokens. Closing the channel ends the
-engine. Up: Probed, Loading, Ready, LoadFailed, then per step Output and Rejected, and an
-Answer or Rejected for each question.
+Down: Start, Proceed, Submit, Cancel, Tokenize, Detokenize, CountTokens. Closing the channel ends
+the engine. Up: Probed, Loading, Ready, LoadFailed, then per step Output and Rejected, and an Answer
+or Rejected for each question.
 """
 
 from enum import Enum

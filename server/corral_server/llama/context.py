@@ -34,7 +34,7 @@ class ContextOptions:
 
 
 class LlamaContext:
-    """One context: `slots` sequences share one KV cache. For one thread; close it before its model."""
+    """`slots` sequences that share one KV cache. For one thread; close it before its model."""
 
     def __init__(self, model: LlamaModel, options: ContextOptions) -> None:
         self._vocab_size = model.vocabulary.size
@@ -72,7 +72,7 @@ class LlamaContext:
         address = ctypes.cast(c.llama_get_logits(self.handle), ctypes.c_void_p).value
         assert address is not None
         buffer = (ctypes.c_float * (rows * self._vocab_size)).from_address(address)
-        return np.frombuffer(buffer, np.float32).reshape(rows, self._vocab_size)
+        return np.ctypeslib.as_array(buffer).reshape(rows, self._vocab_size)
 
     def forget(self, sequence: int) -> None:
         """Frees the cells of one sequence."""
@@ -86,7 +86,7 @@ class LlamaContext:
 
 
 def _params(options: ContextOptions) -> c.llama_context_params:
-    params = c.llama_context_default_params()
+    params: c.llama_context_params = c.llama_context_default_params()
     params.n_ctx = options.context_size
     params.n_seq_max = options.slots
     params.n_batch = params.n_ubatch = options.batch_size

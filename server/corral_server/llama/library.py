@@ -20,7 +20,7 @@ _recent_errors: deque[str] = deque(maxlen=8)
 _level = logging.DEBUG
 
 
-@c.llama_log_callback
+@c.llama_log_callback  # type: ignore[untyped-decorator]  # a ctypes callback type
 def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
     """Called by llama.cpp for every line of every level, so the common ones leave at once."""
     global _level

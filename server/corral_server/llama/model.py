@@ -60,10 +60,13 @@ class LlamaModel:
 
 
 def _load(files: Sequence[Path], params: c.llama_model_params) -> "c.llama_model_p | None":
+    handle: c.llama_model_p | None
     if len(files) == 1:
-        return c.llama_model_load_from_file(str(files[0]).encode(), params)
-    paths = (ctypes.c_char_p * len(files))(*(str(file).encode() for file in files))
-    return c.llama_model_load_from_splits(paths, len(files), params)
+        handle = c.llama_model_load_from_file(str(files[0]).encode(), params)
+    else:
+        paths = (ctypes.c_char_p * len(files))(*(str(file).encode() for file in files))
+        handle = c.llama_model_load_from_splits(paths, len(files), params)
+    return handle
 
 
 def _why() -> str:

@@ -40,7 +40,9 @@ def _links(
 ) -> Iterable["c.llama_sampler_p"]:
     """In the order the contract promises."""
     if bias:
-        entries = (c.llama_logit_bias * len(bias))(*bias.items())
+        entries = (c.llama_logit_bias * len(bias))(
+            *(c.llama_logit_bias(token, value) for token, value in bias.items())
+        )
         yield c.llama_sampler_init_logit_bias(vocab_size, len(bias), entries)
     if params.has_penalties:
         yield c.llama_sampler_init_penalties(

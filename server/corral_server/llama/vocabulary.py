@@ -1,4 +1,4 @@
-"""A model's vocabulary: text to tokens, tokens to bytes, and which tokens mean something special."""
+"""A model's vocabulary: text to tokens, tokens to bytes, and which tokens are special."""
 
 import ctypes
 from collections.abc import Iterable

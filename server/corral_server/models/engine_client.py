@@ -1,4 +1,4 @@
-"""One engine process, seen from the server: starts it, loads a model in it, feeds and watches it."""
+"""One engine process, seen from the server: how it is started, loaded, fed and watched."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -18,13 +18,13 @@ from corral_server.ipc.channel import AsyncChannel, ChannelClosed
 from corral_server.ipc.messages import (
     Answer,
     Cancel,
-    CountTokens,
     Counted,
+    CountTokens,
     Detokenize,
     Detokenized,
     EngineFacts,
-    Loading,
     LoadFailed,
+    Loading,
     ModelFacts,
     Output,
     Probed,
@@ -102,7 +102,7 @@ class EngineClient:
         return report.facts
 
     async def load(self, on_progress: Callable[[Loading], None], *, stall_s: float) -> EngineFacts:
-        """Loads the model that was probed; raises ModelLoadFailed, also after `stall_s` of silence."""
+        """Loads what was probed. Raises ModelLoadFailed, after `stall_s` of silence too."""
         self._channel.send(Proceed())
         while True:
             report = await self._hear(stall_s)
@@ -113,7 +113,7 @@ class EngineClient:
             on_progress(report)
 
     async def serve(self) -> None:
-        """Hands out what the engine reports until it dies; then all calls end with `end`'s error."""
+        """Hands out what the engine reports until it dies; then call `end`."""
         with suppress(ChannelClosed):
             while True:
                 for report in await self._channel.receive():
@@ -128,10 +128,10 @@ class EngineClient:
             if not answer.done():
                 answer.set_exception(error)
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[Event]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Event, None]:
         """The events of `request`: one Started, Deltas, one Finished.
 
-        Leaving early, for any reason, cancels the request; close the iterator for that (`aclosing`).
+        Leaving early, for any reason, cancels the request; that takes closing this (`aclosing`).
         """
         call = self._next_call()
         stream = self._streams[call] = EventStream()
@@ -179,7 +179,8 @@ class EngineClient:
         return next(self._numbers)
 
     async def _ask(self, call: int, question: Tokenize | Detokenize | CountTokens) -> Answer:
-        answer = self._answers[call] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answers[call] = answer
         try:
             self._channel.send(question)
             return await answer

@@ -142,7 +142,7 @@ class ModelEntry:
         self._notify()
 
     async def watch_load(self) -> AsyncIterator[Loading]:
-        """Progress until the model is ready; a slow reader skips some. Raises why it will not be."""
+        """Progress until the model is ready; a slow reader skips some. Raises why it never will."""
         told: Loading | None = None
         while self.state in (ModelState.LOADING, ModelState.RESTARTING):
             if self.progress != told:

@@ -81,10 +81,10 @@ class ModelRegistry:
     # Load and unload.
 
     async def load(self, spec: ModelSpec, *, make_default: bool = False) -> ModelEntry:
-        """Starts a load, or joins the one of an equal spec; `watch_load` of the entry tells the rest.
+        """Starts a load, or joins one of an equal spec; `watch_load` of the entry tells the rest.
 
-        Waits only for an unload of the same id to end. Raises LoadConflict if the id is taken by
-        another spec. The load is the registry's own: only `unload` ends it.
+        Waits only for an unload of the same id to end. Raises LoadConflict if the id is taken
+        by another spec. The load is the registry's own: only `unload` ends it.
         """
         while (entry := self._entries.get(spec.id)) and entry.state is ModelState.DRAINING:
             await self._end_of_unload(entry)
@@ -115,7 +115,7 @@ class ModelRegistry:
 
     async def unload(self, id: str, *, drain_timeout_s: float, force: bool = False) -> None:
         """Returns when the model's process is gone. A load in progress is cancelled; of a ready
-        model, calls may go on for `drain_timeout_s` unless `force`. What is left ends ModelUnloaded.
+        model, calls may go on for `drain_timeout_s` unless `force`. The rest end ModelUnloaded.
 
         The unload is the registry's own and goes on if the caller leaves. A second one joins the
         first; with `force` it ends the draining. Raises ModelNotFound.
@@ -166,7 +166,7 @@ class ModelRegistry:
     # Routing.
 
     def set_default(self, id: str) -> ModelEntry:
-        """Makes a model that is ready, or on its way there, the default. Raises why it cannot be."""
+        """Makes a model that is ready, or on its way, the default. Raises why it cannot be."""
         entry = self.resolve(id)
         if entry.state in (ModelState.FAILED, ModelState.DRAINING):
             entry.ready_engine()

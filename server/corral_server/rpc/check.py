@@ -11,7 +11,7 @@ from corral_server.rpc.limits import Range
 
 
 class Checker:
-    """Every method notes what is wrong with one field and returns without raising; `close` raises."""
+    """Every method notes what is wrong with one field and never raises; `close` does."""
 
     def __init__(self) -> None:
         self._violations: list[FieldViolation] = []

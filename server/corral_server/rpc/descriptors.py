@@ -67,7 +67,7 @@ def _rename(proto: FileDescriptorProto, old: str, new: str) -> None:
 
 
 def _health_with_list() -> FileDescriptorProto:
-    """The health service with its method List: an empty request, and a map from service to status."""
+    """The health service with its method List: no arguments, and a map from service to status."""
     proto = _proto(health_pb2.DESCRIPTOR)
     if any(method.name == "List" for method in proto.service[0].method):
         return proto

@@ -44,7 +44,7 @@ class Health:
         self._stopped = True
         self._notify()
 
-    def statuses(self) -> dict[str, int]:
+    def statuses(self) -> dict[str, HealthCheckResponse.ServingStatus]:
         """Every name there is and its status."""
         statuses = {"": self._status(True)}
         statuses |= {service: self._status(self._started) for service in self._services}
@@ -52,7 +52,7 @@ class Health:
             statuses[_MODEL + entry.id] = self._status(entry.state is ModelState.READY)
         return statuses
 
-    def _status(self, serves: bool) -> int:
+    def _status(self, serves: bool) -> HealthCheckResponse.ServingStatus:
         return SERVING if serves and not self._stopped else NOT_SERVING
 
     async def check(self, request: HealthCheckRequest, context: Any) -> HealthCheckResponse:

@@ -1,6 +1,6 @@
 """The Inference service."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from corral_server.rpc import convert, present
 from corral_server.rpc.call import Call
 
 # An event of a streamed answer: the name of its arm in the response, and what goes in.
-Arm = tuple[str, pb.Started | pb.Delta | pb.Finished]
+Arm = tuple[str, Any]
 
 
 class Inference:
@@ -105,7 +105,7 @@ class Inference:
         generation: GenerationRequest,
         capability: Capability,
         call: Call,
-    ) -> AsyncIterator[Arm]:
+    ) -> AsyncGenerator[Arm, None]:
         """The answer as it comes to be: one Started, Deltas, one Finished."""
         request_id = call.notes["request_id"] = convert.request_id(request.request_id)
         with self._named(request_id):

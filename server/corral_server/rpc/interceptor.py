@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Malformed:
-    """Stands for a request whose bytes are not its message: a deserializer cannot refuse politely."""
+    """Stands for a request whose bytes are not its message: a deserializer cannot refuse."""
 
     why: str
 
@@ -44,10 +44,10 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self,
         continuation: Callable[
-            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
         ],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
@@ -101,7 +101,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
             raise MalformedRequest(f"the request cannot be decoded: {request.why}")
 
 
-def _forgiving(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _forgiving(deserialize: Any) -> Callable[[bytes], Any]:
     def decode(raw: bytes) -> Any:
         try:
             return deserialize(raw)

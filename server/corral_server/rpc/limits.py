@@ -1,4 +1,4 @@
-"""Every number, size and count a caller may set, with its bounds: the contract's ranges in one table."""
+"""Every number, size and count a caller may set, with its bounds: the contract's ranges."""
 
 from dataclasses import dataclass
 

@@ -59,6 +59,7 @@ class Talk:
             self._conversation.record(line, answer)
         if answer.finished is not None:
             self._note(_footer(answer.finished))
+        self._console.print()
 
     def _show(self, answer: AnswerStream[ChatStreamResponse]) -> None:
         """Writes the answer as it comes, thoughts dimmed, and ends its last line."""

@@ -1,0 +1,10 @@
+"""Continue a text and print it while it is written. Needs a server: corral serve"""
+
+from corral import Client
+
+with Client() as client:
+    stream = client.inference.generate_stream("The capital of France is", max_tokens=16)
+    for delta in stream:
+        print(delta, end="", flush=True)
+    print()
+    print(stream.finished)
