@@ -23,11 +23,13 @@ class App:
         self._config = config
         self.registry = ModelRegistry(engine_command=engine_command, timeouts=config.engine)
         self._grpc = GrpcServer(self.registry, config)
-        self.port = 0
+        self.address = config.address
 
     async def start(self) -> None:
         """Listens, then starts the loads of the configured models. Raises CannotListen."""
-        self.port = await self._grpc.start()
+        port = await self._grpc.start()
+        if self.address.endswith(":0"):
+            self.address = f"{self.address.removesuffix(':0')}:{port}"
         for spec in self._config.models:
             await self.registry.load(spec, make_default=spec.id == self._config.default_model)
 

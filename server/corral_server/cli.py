@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -83,10 +85,10 @@ def _greet(app: App, failures: list[CorralError]) -> None:
     for failure in failures:
         typer.secho(f"error: {failure}", fg="red", err=True)
     ready = ", ".join(entry.id for entry in app.registry.entries() if entry.error is None)
-    typer.echo(f"Corral serves {ready or 'no model'} on port {app.port}. Ctrl-C stops it.")
-    typer.echo("Talk to it: .venv/bin/corral chat" if _in_checkout() else "Talk to it: corral chat")
+    typer.echo(f"Corral serves {ready or 'no model'} on {app.address}. Ctrl-C stops it.")
+    typer.echo(f"Talk to it: {_program()} chat")
 
 
-def _in_checkout() -> bool:
-    """Whether `corral` was started by make, from a checkout's own environment."""
-    return os.environ.get("VIRTUAL_ENV") is None and Path(".venv/bin/corral").exists()
+def _program() -> str:
+    """What a person types to start `corral`: its path from here where it is not on PATH."""
+    return "corral" if shutil.which("corral") else os.path.relpath(sys.argv[0])

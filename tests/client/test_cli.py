@@ -221,7 +221,7 @@ def test_no_server(corral: Corral, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORRAL_ADDRESS", "127.0.0.1:1")
     result = corral("models")
     assert result.code == 1
-    assert "no Corral server answers at 127.0.0.1:1" in result.err
+    assert "cannot reach a Corral server at 127.0.0.1:1" in result.err
     assert "corral serve" in result.err and "--address" in result.err
 
 

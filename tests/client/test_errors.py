@@ -144,7 +144,7 @@ async def test_other_failures_are_not_tried_again(
 @pytest.mark.parametrize("kind", ["sync", "aio"])
 async def test_no_server_says_where_and_how_to_start_one(kind: str) -> None:
     address = "127.0.0.1:1"  # nothing listens on the first port
-    expected = f"no Corral server answers at {address} .*corral serve"
+    expected = f"cannot reach a Corral server at {address} .*corral serve"
     if kind == "sync":
         with (
             corral.Client(address) as client,

@@ -24,29 +24,28 @@ class ControlEscaper:
         self._joined = "\0".join(texts)
         self._endings = frozenset(text[start:] for text in texts for start in range(1, len(text)))
         self._single = frozenset(text for text in texts if len(text) == 1)
-        self._forged = re.compile("|".join(map(re.escape, texts)) or "(?!)", re.IGNORECASE)
+        # Takes one character, so that a token which overlaps or lies within another is found too.
+        first = (f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in texts)
+        self._forged = re.compile("|".join(first) or "(?!)", re.IGNORECASE)
 
     def escape(self, text: str) -> str:
         """`text` with marks where it holds, begins or ends a control token.
 
-        Case is ignored, since a template may change it. Beginnings and endings count since a
-        template may put two texts side by side.
+        Case and outer whitespace are ignored, since a template may change them. Beginnings and
+        endings count since a template may put two texts side by side.
         """
         if not text or not self._longest:
             return text
-        inner = self._forged.sub(self._broken, text)
-        opening = _MARK if self._continues(text.lower()) else ""
-        closing = _MARK if self._opens(text.lower()) else ""
+        inner = self._forged.sub(rf"{_MARK}\g<0>{_MARK}", text)
+        core = text.strip().lower()
+        opening = _MARK if core and self._continues(core) else ""
+        closing = _MARK if core and self._opens(core) else ""
         return f"{opening}{inner}{closing}"
 
     def split(self, rendered: str) -> list[tuple[str, bool]]:
         """The parts between marks, each with whether control tokens in it are meant."""
         parts = rendered.split(_MARK)
         return [(part, part.lower() not in self._single) for part in parts if part]
-
-    def _broken(self, forged: re.Match[str]) -> str:
-        text = forged.group()
-        return f"{_MARK}{text[0]}{_MARK}{text[1:]}"
 
     def _continues(self, text: str) -> bool:
         if len(text) < self._longest and text in self._joined:

@@ -50,9 +50,10 @@ class TextStream:
 
 
 def _first(text: str, stops: tuple[str, ...]) -> tuple[int, str] | None:
-    """Where the first stop string begins, and which it is: the longest that begins there."""
+    """Where the stop string that is complete first begins, and which it is; the longest of those
+    that end there. So it does not matter how the text falls on tokens."""
     found = [(start, stop) for stop in stops if (start := text.find(stop)) >= 0]
-    return min(found, key=lambda match: (match[0], -len(match[1])), default=None)
+    return min(found, key=lambda match: (match[0] + len(match[1]), match[0]), default=None)
 
 
 def _doubtful(text: str, stops: tuple[str, ...]) -> int:

@@ -1,0 +1,51 @@
+"""What tests of the server share: a directory of scripted models, and a registry of fake engines."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import fake_engine
+import psutil
+import pytest
+import pytest_asyncio
+from corral_server.config import EngineTimeouts, ModelSpec, PathSource
+from corral_server.models.registry import ModelRegistry
+
+# Deaths follow each other at once; loads that stall on purpose are ended by the tests.
+QUICK = EngineTimeouts(stall_s=30.0, backoff_s=0.001, backoff_max_s=0.004)
+
+MakeSpec = Callable[..., ModelSpec]
+
+
+@pytest.fixture
+def make_spec(tmp_path: Path) -> MakeSpec:
+    """A spec of a model that the fake engine loads; keywords are fields of its script."""
+
+    def make(id: str = "m", **script: Any) -> ModelSpec:
+        path = tmp_path / f"{id.replace('/', '_')}.json"
+        fake_engine.write_model(path, fake_engine.Script(**script))
+        return ModelSpec(id=id, source=PathSource(str(path)))
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def registry() -> AsyncIterator[ModelRegistry]:
+    """A registry of fake engines, none of which outlives the test."""
+    registry = ModelRegistry(engine_command=fake_engine.COMMAND, timeouts=QUICK)
+    yield registry
+    await registry.close()
+    assert running_engines() == []
+
+
+def running_engines() -> list[int]:
+    """The fake engines this process has started and not ended."""
+    children = psutil.Process().children(recursive=True)
+    return [child.pid for child in children if _is_fake(child)]
+
+
+def _is_fake(process: psutil.Process) -> bool:
+    try:
+        return fake_engine.__file__ in process.cmdline()
+    except psutil.Error:
+        return False
