@@ -88,7 +88,9 @@ class Layer(nn.Module):
         return total
 
     def _heads(self, flat: Tensor) -> Tensor:
-        return flat.unflatten(2, (-1, self.shape.head_width)).transpose(1, 2)
+        rows, length, width = flat.shape
+        count = width // self.shape.head_width
+        return flat.view(rows, length, count, self.shape.head_width).transpose(1, 2)
 
 
 def rotation_table(shape: ModelShape, length: int) -> Tensor:

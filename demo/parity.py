@@ -73,7 +73,7 @@ def _our_logits(model: DemoModel, tokens: list[int]) -> NDArray[np.float32]:
 
 
 def _their_logits(llama: llama_cpp.Llama, tokens: list[int]) -> NDArray[np.float32]:
-    llama.reset()
+    llama.reset()  # type: ignore[no-untyped-call]
     llama.eval(tokens)
     return np.array(llama.scores[: len(tokens)])
 

@@ -60,7 +60,7 @@ class DemoTokenizer:
         self._scaffold = Tokenizer.from_file(str(path))
         self._text = Tokenizer.from_file(str(path))
         self._text.encode_special_tokens = True
-        self._end_of_text = [self._scaffold.token_to_id(END_OF_TEXT)]
+        self._end_of_text = self.encode_scaffold(END_OF_TEXT)
 
     def encode_text(self, text: str) -> Tokens:
         """A control token written in the text is only its letters; markup is markup anywhere."""

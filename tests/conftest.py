@@ -1,13 +1,14 @@
-"""What tests of the server share: a directory of scripted models, and a registry of fake engines."""
+"""What the tests of the server share: scripted models, and a registry of fake engines."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import fake_engine
 import psutil
 import pytest
 import pytest_asyncio
+
+import fake_engine
 from corral_server.config import EngineTimeouts, ModelSpec, PathSource
 from corral_server.models.registry import ModelRegistry
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 import msgspec
+
 from corral_server.errors import (
     ContextLengthExceeded,
     CorralError,
@@ -34,8 +35,8 @@ from corral_server.ipc.messages import (
     Detokenized,
     EngineFacts,
     Failure,
-    Loading,
     LoadFailed,
+    Loading,
     LoadStage,
     ModelFacts,
     Output,
@@ -68,8 +69,11 @@ COMMAND = (sys.executable, __file__)
 PROMPT_TOKENS = 3
 SEQUENCE_LIMIT = 100
 
-# How an engine can go wrong at one point of its load. "close" ends the channel but not the process.
-Fate = Literal["go on", "stall", "wait", "fail", "kill", "abort", "exit", "close", "babble", "garble"]
+# What becomes of an engine at one point of its load. "close" ends the channel but not the process;
+# "babble" sends two reports at once, "garble" bytes that are none.
+Fate = Literal[
+    "go on", "stall", "wait", "fail", "kill", "abort", "exit", "close", "babble", "garble"
+]
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -152,11 +156,10 @@ class FakeEngine:
 
     def _make_noise(self) -> None:
         if self._script.noise:
-            print("on stdout", "x" * 200_000)
-            print("on stderr", "x" * 200_000, file=sys.stderr)
+            sys.stdout.write("out" * 100_000 + "\n")
+            sys.stderr.write("err" * 100_000 + "\n")
             sys.stderr.buffer.write(b"\xff\x00\r\n\n")
-        if self._script.last_words:
-            print(self._script.last_words, file=sys.stderr)
+        sys.stderr.write(self._script.last_words)
         if self._script.leaves_helper:
             # It holds our stderr open, as a debugger on our stack would.
             subprocess.Popen(["sleep", "1000"])

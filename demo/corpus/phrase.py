@@ -1,6 +1,7 @@
 """Phrases from patterns: `[a|b|]` is a choice, `{name}` a slot, and people type carelessly."""
 
 import re
+from collections.abc import Mapping
 from random import Random
 
 _INNERMOST_CHOICE = re.compile(r"\[([^\[\]]*)\]")
@@ -19,11 +20,17 @@ def choose(rng: Random, pattern: str, **slots: object) -> str:
     return _SPACES.sub(" ", pattern).strip().format(**slots)
 
 
-def ask(rng: Random, pattern: str, *, may_close: bool = True, **slots: object) -> str:
-    """One phrase of the pattern as a user might type it; what fills the slots is never altered.
+def ask(rng: Random, pattern: str, **slots: object) -> str:
+    """One phrase of the pattern as a user might type it; what fills the slots is never altered."""
+    return _type(rng, pattern, slots, may_close=True)
 
-    `may_close` lets a word of politeness follow at the end.
-    """
+
+def introduce(rng: Random, pattern: str, **slots: object) -> str:
+    """The same for a pattern that ends in a longer text: no word of politeness follows it."""
+    return _type(rng, pattern, slots, may_close=False)
+
+
+def _type(rng: Random, pattern: str, slots: Mapping[str, object], *, may_close: bool) -> str:
     masked = {name: f"{{{name}}}" for name in slots}
     text = choose(rng, pattern, **masked)
     if rng.random() < 0.2:

@@ -9,7 +9,7 @@ from random import Random
 
 from demo.corpus.dialogue import Exchange, exchange
 from demo.corpus.facts import BOYS, GIRLS
-from demo.corpus.phrase import ask
+from demo.corpus.phrase import ask, introduce
 
 ANIMALS = """fox rabbit bear mouse cat dog duck frog hedgehog squirrel turtle lamb pony kitten
 puppy""".split()
@@ -203,7 +203,7 @@ def sample(rng: Random) -> Exchange:
         sentences = tell(rng, cast)
         cut = rng.randint(1, 6)
         start = " ".join(sentences[:cut])
-        question = ask(rng, rng.choice(CONTINUE), may_close=False, start=start)
+        question = introduce(rng, rng.choice(CONTINUE), start=start)
         sentences = sentences[cut:]
     return exchange(question, " ".join(sentences), "The user wants a story.")
 

@@ -46,8 +46,13 @@ class _Stream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._behind, name)
 
-    def __aiter__(self) -> AsyncIterator[corral.Delta]:
-        return _iterate(iter(self._behind))
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> corral.Delta:
+        for delta in self._behind:
+            return delta
+        raise StopAsyncIteration
 
     def events(self) -> AsyncIterator[GenerateStreamResponse]:
         return _iterate(self._behind.events())

@@ -3,9 +3,10 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 
-import corral
 import pytest
 import pytest_asyncio
+
+import corral
 from corral import aio
 from corral.channel import SERVICE_CONFIG
 

@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import grpc
-from corral import assistant
-from corral.v1 import inference_pb2 as inf
-from corral.v1 import model_manager_pb2 as mm
-from corral.v1 import model_pb2, sampling_pb2, server_pb2, tokenization_pb2, usage_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2, status_pb2
+
+from corral import assistant
+from corral.v1 import inference_pb2 as inf
+from corral.v1 import model_manager_pb2 as mm
+from corral.v1 import model_pb2, sampling_pb2, server_pb2, tokenization_pb2, usage_pb2
 
 # An answer to a call: takes the request and the call, returns a message, or several for a stream.
 Answer: TypeAlias = Callable[[Any, grpc.ServicerContext], Any]

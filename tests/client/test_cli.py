@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from corral.cli import main
-from corral.v1.model_manager_pb2 import ListModelsResponse
 from google.protobuf.json_format import ParseDict
 from google.rpc.error_details_pb2 import BadRequest
 from grpc import StatusCode
+
+from corral.cli import main
+from corral.cli.failures import report
+from corral.errors import BY_REASON, CorralError
+from corral.v1.model_manager_pb2 import ListModelsResponse
 
 from .scripted_server import FAILED, MODEL, ScriptedServer, reason, refusal, stream_of
 
@@ -215,6 +218,16 @@ def test_an_error_says_which_request_to_look_for(corral: Corral, server: Scripte
     fault = reason("INTERNAL", request_id="r9")
     server.answers["CountTokens"] = refusal(StatusCode.INTERNAL, "a fault", fault)
     assert corral("count", "x").err.endswith("the server's log says more (request r9)\n")
+
+
+@pytest.mark.parametrize("kind", BY_REASON.values())
+def test_every_error_says_what_to_do(
+    kind: type[CorralError], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report(kind("it went wrong"))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "error: it went wrong"
+    assert second
 
 
 def test_no_server(corral: Corral, monkeypatch: pytest.MonkeyPatch) -> None:

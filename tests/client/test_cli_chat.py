@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from grpc import StatusCode
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+
 from corral import Client, Role
 from corral.cli import main
 from corral.cli.conversation import Conversation
 from corral.cli.talk import Talk, typed_lines
 from corral.cli.thinking import ThinkingSplitter
-from grpc import StatusCode
-from prompt_toolkit.application import create_app_session
-from prompt_toolkit.input import create_pipe_input
-from prompt_toolkit.output import DummyOutput
 
 from .scripted_server import ScriptedServer, reason, refusal, stream_of
 

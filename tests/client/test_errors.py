@@ -2,14 +2,15 @@
 
 import pickle
 
-import corral
 import pytest
-from corral import CorralError, FieldViolation, aio
-from corral.errors import BY_REASON
-from corral.v1.error_reason_pb2 import ErrorReason
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, ResourceInfo, RetryInfo
 from grpc import RpcError, ServicerContext, StatusCode
+
+import corral
+from corral import CorralError, FieldViolation, aio
+from corral.errors import BY_REASON
+from corral.v1.error_reason_pb2 import ErrorReason
 
 from .scripted_server import Answer, ScriptedServer, reason, refusal
 

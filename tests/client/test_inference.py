@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from corral import FinishReason, Message, Role, define_tool, system, tool, user
 from corral.aio import Client
 from corral.v1.inference_pb2 import GenerateRequest, GenerateStreamRequest

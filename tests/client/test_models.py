@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from corral import Capability, CorralError, LoadProgress, LoadStage, Model
 from corral.aio import Client
 from corral.v1.model_manager_pb2 import LoadModelResponse

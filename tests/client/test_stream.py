@@ -4,10 +4,11 @@ import asyncio
 import threading
 
 import pytest
+from grpc import StatusCode
+
 from corral import CorralError, DeadlineExceeded, EngineRestarting, aio, user
 from corral.aio import Client
 from corral.v1.inference_pb2 import Delta, GenerateStreamResponse
-from grpc import StatusCode
 
 from .scripted_server import FINISHED, STARTED, ScriptedServer, reason, refusal
 
@@ -54,11 +55,19 @@ async def test_leaving_the_block_early_cancels(client: Client, server: ScriptedS
     assert (stream.text, stream.finished) == ("Hello", None)
 
 
-async def test_leaving_the_loop_early_cancels(client: Client, server: ScriptedServer) -> None:
+async def test_dropping_the_stream_cancels(client: Client, server: ScriptedServer) -> None:
     server.answers["GenerateStream"] = server.stall("Hello")
     async for _ in client.inference.generate_stream("Once"):
         break
     assert await happens(server.cancelled)
+
+
+async def test_a_loop_that_was_left_can_be_taken_up_again(client: Client) -> None:
+    stream = client.inference.generate_stream("Once")
+    assert (await anext(stream)).text == "Hello"
+    assert [delta.text async for delta in stream] == [" world"]
+    assert [delta async for delta in stream] == []
+    assert stream.finished == FINISHED
 
 
 async def test_an_error_in_the_loop_cancels(client: Client, server: ScriptedServer) -> None:

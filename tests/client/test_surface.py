@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import corral
 import pytest
+
+import corral
 from corral import aio
 from corral.channel import CHANNEL_OPTIONS, channel_arguments, default_address
 from corral.source import parse_source

@@ -9,15 +9,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from running_server import RunningServer, running_server
-from tiny_gguf import write_llama, write_model_that_aborts, write_model_that_fails_to_load
 
 import corral
+from bench.running_server import RunningServer, running_server
 from corral.aio import Client
+from corral.requests import GenerateOptions
+from tiny_gguf import write_llama, write_model_that_aborts, write_model_that_fails_to_load
 
 pytestmark = pytest.mark.asyncio
 
-FOREVER = {"max_tokens": 200, "ignore_eos": True}
+FOREVER: GenerateOptions = {"max_tokens": 200, "ignore_eos": True}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,9 @@ async def _until_ready(client: Client, id: str) -> corral.Model:
             if model.state == corral.ModelState.MODEL_STATE_READY:
                 return model
             assert model.state == corral.ModelState.MODEL_STATE_RESTARTING
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(
+                0.05
+            )  # no call waits for a restart: asking again is what clients do
 
 
 async def test_bad_requests_are_refused_with_everything_that_is_wrong(

@@ -93,7 +93,9 @@ def test_the_mark_itself_is_dropped_and_joins_nothing() -> None:
     assert parts_of("<|im_\U0010fffestart|>", *CHATML)[:2] == [("<|im_", True), ("start|>", True)]
 
 
-@pytest.mark.parametrize("text", ["", "Hello, world!", "1 < 2 and 2 > 1", "naïve 日本 😀", "a|b", " \n"])
+@pytest.mark.parametrize(
+    "text", ["", "Hello, world!", "1 < 2 and 2 > 1", "naïve 日本 😀", "a|b", " \n"]
+)
 def test_a_text_that_forges_nothing_is_unchanged(text: str) -> None:
     assert ControlEscaper(CHATML).escape(text) == text
 

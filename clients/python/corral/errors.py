@@ -288,7 +288,7 @@ def _parse_foreign(failure: Failure, address: str) -> CorralError:
     if code is grpc.StatusCode.UNAVAILABLE:
         cause = details.rpartition(": ")[2]  # gRPC puts what it tried before what happened
         return ServerUnreachable(
-            f"no Corral server answers at {address} ({cause}); start one with: corral serve",
+            f"cannot reach a Corral server at {address} ({cause}); start one with: corral serve",
             code=code,
         )
     return BY_CODE.get(code, CorralError)(details, code=code)

@@ -3,7 +3,7 @@
 from corral import Client
 
 with Client() as client:
-    stream = client.inference.generate_stream("The capital of France is", max_tokens=16)
+    stream = client.inference.generate_stream("Once upon a time, there was a", max_tokens=40)
     for delta in stream:
         print(delta, end="", flush=True)
     print()

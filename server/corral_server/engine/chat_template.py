@@ -52,7 +52,8 @@ class ChatTemplate:
         self._tokens = {"bos_token": start_text, "eos_token": end_text}
         try:
             self._template = environment.from_string(source)
-        except (jinja2.TemplateError, RecursionError) as error:
+        except Exception as error:
+            # It becomes Python code, and Python has limits of its own: digits, nested blocks.
             raise ChatTemplateFailed(f"the chat template does not compile: {error}") from error
 
     def render(self, conversation: Conversation, escaper: ControlEscaper) -> str:
@@ -104,7 +105,11 @@ def _message(message: Message, escaper: ControlEscaper) -> dict[str, Any]:
 
 def _tool_call(call: ToolCall, escaper: ControlEscaper) -> dict[str, Any]:
     function = {"name": call.name, "arguments": json.loads(call.arguments)}
-    return {"id": call.id, "type": "function", "function": _escaped(function, escaper)}
+    return {
+        "id": escaper.escape(call.id),
+        "type": "function",
+        "function": _escaped(function, escaper),
+    }
 
 
 def _tool(tool: Tool, escaper: ControlEscaper) -> dict[str, Any]:

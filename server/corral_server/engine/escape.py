@@ -18,7 +18,7 @@ class ControlEscaper:
     """Escapes the control tokens of one vocabulary."""
 
     def __init__(self, control_texts: Iterable[str]) -> None:
-        texts = sorted({text.lower() for text in control_texts}, key=len, reverse=True)
+        texts = sorted({text.lower() for text in control_texts})
         self._longest = max(map(len, texts), default=0)
         self._beginnings = frozenset(text[:end] for text in texts for end in range(1, len(text)))
         self._joined = "\0".join(texts)

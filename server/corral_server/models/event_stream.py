@@ -24,8 +24,10 @@ class EventStream:
         return len(self._events) >= MAX_PENDING
 
     def push(self, event: Event) -> None:
-        self._events.append(event)
-        self._arrived.set()
+        """Adds `event`; after `fail` nothing, since the reader would miss what came between."""
+        if self._error is None:
+            self._events.append(event)
+            self._arrived.set()
 
     def fail(self, error: CorralError) -> None:
         """Ends the stream with `error`, after what has arrived before."""

@@ -1,7 +1,5 @@
 """Asking models for text, awaited."""
 
-# ruff: noqa: ASYNC109 (a timeout here is the deadline the server is told, which asyncio cannot do)
-
 from collections.abc import Iterable
 from typing import Unpack
 

@@ -1,7 +1,5 @@
 """The registry of models, awaited."""
 
-# ruff: noqa: ASYNC109 (a timeout here is the deadline the server is told, which asyncio cannot do)
-
 from collections.abc import AsyncIterator, Callable
 from typing import Unpack
 

@@ -1,7 +1,5 @@
 """The server itself, awaited."""
 
-# ruff: noqa: ASYNC109 (a timeout here is the deadline the server is told, which asyncio cannot do)
-
 import grpc
 
 from corral.errors import translated

@@ -31,37 +31,48 @@ async def receive(call: StreamCall[Event_co], address: str) -> AsyncIterator[Eve
         call.cancel()  # does nothing where the call is over
 
 
-class AnswerStream(PartialAnswer, Generic[AnswerEvent]):
-    """An answer while it is written, as corral.AnswerStream.
+class AnswerStream(PartialAnswer, AsyncIterator[Delta], Generic[AnswerEvent]):
+    """An answer while it is written: iterate it for its deltas. As corral.AnswerStream.
 
-    async with client.inference.generate_stream("Once upon a time") as stream:
-        async for delta in stream:
-            print(delta, end="", flush=True)
-    print(stream.finished)
+        async with client.inference.generate_stream("Once upon a time") as stream:
+            async for delta in stream:
+                print(delta, end="", flush=True)
+        print(stream.finished)
+
+    Leaving the `async with` block early or cancelling the task cancels the call; so does dropping
+    the stream.
     """
 
     def __init__(self, call: StreamCall[AnswerEvent], address: str) -> None:
         super().__init__()
         self._call: StreamCall[AnswerEvent] = call
-        self._address = address
+        self._messages: AsyncIterator[AnswerEvent] = receive(call, address)
         self._cancelled = False
 
-    async def __aiter__(self) -> AsyncIterator[Delta]:
-        async for event in self.events():
+    async def __anext__(self) -> Delta:
+        while (event := await self._receive()) is not None:
             if event.HasField("delta"):
-                yield Delta(event.delta)
+                return Delta(event.delta)
+        raise StopAsyncIteration
 
     async def events(self) -> AsyncIterator[AnswerEvent]:
-        """The contract's messages, instead of the deltas."""
+        """The contract's messages that are still to come, instead of the deltas."""
+        while (event := await self._receive()) is not None:
+            yield event
+
+    async def _receive(self) -> AnswerEvent | None:
+        """The next message, taken in; None at the end."""
         try:
-            async for event in receive(self._call, self._address):
-                self._accept(event)
-                yield event
+            event = await anext(self._messages, None)
         except asyncio.CancelledError:
             # grpc.aio tells of a cancelled call as if our task had been cancelled.
             task = asyncio.current_task()
             if not self._cancelled or (task is not None and task.cancelling()):
                 raise
+            return None
+        if event is not None:
+            self._accept(event)
+        return event
 
     def cancel(self) -> None:
         """Ends the call; the loop ends without an error. Any task may call this, at any time."""

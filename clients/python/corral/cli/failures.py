@@ -9,7 +9,7 @@ from corral.cli.output import harmless, stderr
 
 # The most specific class wins.
 HINTS: Mapping[type[errors.CorralError], str] = {
-    errors.InvalidRequest: "correct the request and try again",
+    errors.InvalidRequest: "see what can be given with: corral COMMAND --help",
     errors.ContextLengthExceeded: "shorten the prompt, or load the model with more --context-size",
     errors.ModelNotFound: "see what is there with: corral models",
     errors.ModelFileNotFound: "the path must exist on the server's machine",

@@ -74,12 +74,11 @@ class Talk:
 
     def _spin_until_first(self, answer: AnswerStream[ChatStreamResponse]) -> Iterator[Delta]:
         """The answer's deltas; a spinner stands in for the first, which may take long."""
-        deltas = iter(answer)
         with self._console.status(""):
-            first = next(deltas, None)
+            first = next(answer, None)
         if first is not None:
             yield first
-            yield from deltas
+            yield from answer
 
     def _write(self, parts: Iterable[tuple[str, bool]]) -> None:
         for text, is_thought in parts:

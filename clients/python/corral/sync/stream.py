@@ -29,7 +29,7 @@ def receive(call: StreamCall[Event_co], address: str) -> Iterator[Event_co]:
         call.cancel()  # does nothing where the call is over
 
 
-class AnswerStream(PartialAnswer, Generic[AnswerEvent]):
+class AnswerStream(PartialAnswer, Iterator[Delta], Generic[AnswerEvent]):
     """An answer while it is written: iterate it for its deltas.
 
         with client.inference.generate_stream("Once upon a time") as stream:
@@ -38,30 +38,38 @@ class AnswerStream(PartialAnswer, Generic[AnswerEvent]):
         print(stream.finished)
 
     `started`, `finished` and `text` tell what came so far, during and after. Leaving the `with`
-    block or the loop early cancels the call, which frees the model at once. A call that fails
-    half-way raises from the loop; the text before it stays valid.
+    block early cancels the call, which frees the model at once; so does dropping the stream. A
+    call that fails half-way raises from the loop; the text before it stays valid.
     """
 
     def __init__(self, call: StreamCall[AnswerEvent], address: str) -> None:
         super().__init__()
         self._call: StreamCall[AnswerEvent] = call
-        self._address = address
+        self._messages: Iterator[AnswerEvent] = receive(call, address)
         self._cancelled = False
 
-    def __iter__(self) -> Iterator[Delta]:
-        for event in self.events():
+    def __next__(self) -> Delta:
+        while (event := self._receive()) is not None:
             if event.HasField("delta"):
-                yield Delta(event.delta)
+                return Delta(event.delta)
+        raise StopIteration
 
     def events(self) -> Iterator[AnswerEvent]:
-        """The contract's messages, instead of the deltas."""
+        """The contract's messages that are still to come, instead of the deltas."""
+        while (event := self._receive()) is not None:
+            yield event
+
+    def _receive(self) -> AnswerEvent | None:
+        """The next message, taken in; None at the end."""
         try:
-            for event in receive(self._call, self._address):
-                self._accept(event)
-                yield event
+            event = next(self._messages, None)
         except Cancelled:
             if not self._cancelled:
                 raise
+            return None
+        if event is not None:
+            self._accept(event)
+        return event
 
     def cancel(self) -> None:
         """Ends the call; the loop ends without an error. Any thread may call this, at any time."""

@@ -1,0 +1,1 @@
+"""Measures what Corral promises, and prints it."""

@@ -1,0 +1,187 @@
+"""The numbers Corral promises, measured here and now: `make bench`.
+
+Starts a server of its own on a free port with the demo model, asks it over gRPC from this process,
+and prints one table. Nothing is compared with anything; that is what a peer's bench is for.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from bench.running_server import RunningServer, running_server
+from corral import user
+from corral.aio import Client
+
+STREAMS = 64
+CANCELS = 1000
+IDLE_S = 10.0
+STORY = "Tell me a story."
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table; `goal` and `holds` are None where nothing was promised."""
+
+    what: str
+    measured: str
+    goal: str = ""
+    holds: bool | None = None
+
+
+async def first_token(address: str) -> None:
+    async with Client(address) as corral:
+        async for _ in corral.inference.chat_stream([user("Hello!")], temperature=0):
+            return
+
+
+def measure_start() -> Result:
+    started = time.monotonic()
+    with running_server() as server:
+        asyncio.run(first_token(server.address))
+        took_s = time.monotonic() - started
+    return Result("start of the process to the first token", f"{took_s:.2f} s", "< 6 s", took_s < 6)
+
+
+async def measure_streams(address: str) -> list[Result]:
+    times: list[float] = []
+    counts: list[int] = []
+
+    async def read(corral: Client) -> None:
+        asked = time.monotonic()
+        stream = corral.inference.chat_stream(
+            [user(STORY)], max_tokens=100, temperature=0, ignore_eos=True, tokens=True
+        )
+        received = 0
+        async for delta in stream:
+            if not received:
+                times.append(time.monotonic() - asked)
+            received += len(delta.tokens)
+            assert delta.proto.completion_tokens == received, "a token is missing or out of order"
+        counts.append(received)
+
+    async with Client(address) as corral:
+        started = time.monotonic()
+        await asyncio.gather(*(read(corral) for _ in range(STREAMS)))
+        took_s = time.monotonic() - started
+    complete = sum(count == 100 for count in counts)
+    percentiles = quantiles(times, n=100)
+    return [
+        Result(
+            f"{STREAMS} streams at once on 8 slots: complete, in order",
+            f"{complete} of {STREAMS}",
+            f"{STREAMS}",
+            complete == STREAMS,
+        ),
+        Result("  tokens per second, all streams", f"{sum(counts) / took_s:.0f}"),
+        Result(
+            "  time to first token, p50 / p99",
+            f"{median(times) * 1000:.0f} / {percentiles[98] * 1000:.0f} ms",
+        ),
+    ]
+
+
+async def measure_cancels(server: RunningServer) -> list[Result]:
+    processes = [psutil.Process(pid) for pid in (server.pid, *server.engine_pids())]
+    permits = asyncio.Semaphore(16)
+
+    async def cancel_one(corral: Client) -> None:
+        async with permits:
+            stream = corral.inference.chat_stream([user(STORY)], ignore_eos=True)
+            await anext(aiter(stream))
+            stream.cancel()
+
+    async def cancel_many(corral: Client, count: int) -> None:
+        await asyncio.gather(*(cancel_one(corral) for _ in range(count)))
+        while (await corral.models.get()).active_requests:  # noqa: ASYNC110 (no call waits for it)
+            await asyncio.sleep(0.01)
+
+    async with Client(server.address) as corral:
+        await cancel_many(corral, 100)
+        before = _resources(processes)
+        await cancel_many(corral, CANCELS)
+        after = _resources(processes)
+        freed_ms = await _time_to_free_slot(corral)
+    descriptors, threads, rss = (now - then for now, then in zip(after, before, strict=True))
+    return [
+        Result(
+            f"{CANCELS} cancelled streams: descriptors, threads left behind",
+            f"{descriptors}, {threads}",
+            "0, 0",
+            descriptors <= 0 and threads <= 0,
+        ),
+        Result("  resident memory left behind", f"{rss / 1024:.0f} KiB", "< 4 MiB", rss < 4 << 20),
+        Result("  cancel of 8 streams to a ninth's first token", f"{freed_ms:.1f} ms"),
+    ]
+
+
+async def _time_to_free_slot(corral: Client) -> float:
+    """All slots run; they are cancelled, and another stream has its first token: milliseconds."""
+    running = [
+        corral.inference.chat_stream([user(STORY)], ignore_eos=True, max_tokens=1000)
+        for _ in range(8)
+    ]
+    deltas = [aiter(stream) for stream in running]
+    await asyncio.gather(*(anext(first) for first in deltas))
+    started = time.monotonic()
+    for stream in running:
+        stream.cancel()
+    async for _ in corral.inference.chat_stream([user("Hello!")], temperature=0):
+        break
+    return (time.monotonic() - started) * 1000
+
+
+def _resources(processes: list[psutil.Process]) -> tuple[int, int, int]:
+    """Descriptors, threads, resident bytes."""
+    counts: list[Callable[[psutil.Process], int]] = [
+        lambda process: int(process.num_fds()),
+        lambda process: int(process.num_threads()),
+        lambda process: int(process.memory_info().rss),
+    ]
+    descriptors, threads, rss = (sum(count(process) for process in processes) for count in counts)
+    return descriptors, threads, rss
+
+
+def measure_idle() -> Result:
+    models = [argument for id in "abc" for argument in ("--model", f"{id}=demo")]
+    with running_server(*models) as server:
+        asyncio.run(first_token(server.address))
+        processes = [psutil.Process(pid) for pid in (server.pid, *server.engine_pids())]
+        before = _cpu_seconds(processes)
+        time.sleep(IDLE_S)
+        used = _cpu_seconds(processes) - before
+    return Result(
+        f"CPU of an idle server with three models, in {IDLE_S:.0f} s",
+        f"{used * 1000:.0f} ms",
+        "0 ms",
+        used <= 0.01,
+    )
+
+
+def _cpu_seconds(processes: list[psutil.Process]) -> float:
+    times = (process.cpu_times() for process in processes)
+    return sum(time.user + time.system for time in times)
+
+
+def main() -> int:
+    results = [measure_start()]
+    with running_server("--log-level", "warning") as server:
+        results += asyncio.run(measure_streams(server.address))
+        results += asyncio.run(measure_cancels(server))
+    results.append(measure_idle())
+    table = Table("what", "measured", "promised", "holds")
+    for result in results:
+        holds = "" if result.holds is None else "yes" if result.holds else "NO"
+        table.add_row(result.what, result.measured, result.goal, holds)
+    Console().print(table)
+    return int(any(result.holds is False for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
