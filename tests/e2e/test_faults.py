@@ -13,12 +13,11 @@ import pytest
 import corral
 from bench.running_server import RunningServer, running_server
 from corral.aio import Client
-from corral.requests import GenerateOptions
 from tiny_gguf import write_llama, write_model_that_aborts, write_model_that_fails_to_load
 
 pytestmark = pytest.mark.asyncio
 
-FOREVER: GenerateOptions = {"max_tokens": 200, "ignore_eos": True}
+LONG = 200  # tokens
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +36,10 @@ async def a_steady_stream(client: Client) -> AsyncIterator[None]:
     async def read_on() -> None:
         nonlocal answers
         while not stop.is_set():
-            answer = await client.inference.generate("Go on", model="steady", **FOREVER)
-            assert answer.finished.usage.completion_tokens == 200
+            answer = await client.inference.generate(
+                "Go on", model="steady", max_tokens=LONG, ignore_eos=True
+            )
+            assert answer.finished.usage.completion_tokens == LONG
             answers += 1
 
     async with asyncio.TaskGroup() as tasks:
@@ -94,7 +95,9 @@ async def test_an_engine_that_is_killed_ends_its_streams_and_comes_back(
         await client.models.load("victim", path)
         (engine,) = set(server.engine_pids()) - known
         async with a_steady_stream(client):
-            stream = client.inference.generate_stream("Hi", model="victim", **FOREVER)
+            stream = client.inference.generate_stream(
+                "Hi", model="victim", max_tokens=LONG, ignore_eos=True
+            )
             deltas = aiter(stream)
             await anext(deltas)
             os.kill(engine, signal.SIGKILL)
@@ -107,8 +110,10 @@ async def test_an_engine_that_is_killed_ends_its_streams_and_comes_back(
             assert error.value.retry_after_s is not None
             model = await _until_ready(client, "victim")
             assert model.restarts == 1
-            answer = await client.inference.generate("Hi", model="victim", **FOREVER)
-            assert answer.finished.usage.completion_tokens == 200
+            answer = await client.inference.generate(
+                "Hi", model="victim", max_tokens=LONG, ignore_eos=True
+            )
+            assert answer.finished.usage.completion_tokens == LONG
         await client.models.unload("victim")
 
 
