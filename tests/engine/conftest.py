@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tiny_gguf import write_llama
-from tiny_llama import load_model
 
 from corral_server.llama.model import LlamaModel
 from corral_server.llama.vocabulary import Vocabulary
+from tiny_gguf import write_llama
+from tiny_llama import load_model
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from corral_server.engine.chat_template import MAX_TEMPLATE_CHARS, ChatTemplate
 from corral_server.engine.escape import ControlEscaper
 from corral_server.errors import ChatTemplateFailed

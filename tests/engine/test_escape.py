@@ -1,9 +1,10 @@
 """Callers' text cannot become a control token, alone or beside other text, and is left alone else."""
 
 import pytest
-from corral_server.engine.escape import ControlEscaper
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from corral_server.engine.escape import ControlEscaper
 
 CHATML = ("<|im_start|>", "<|im_end|>", "<|endoftext|>", "</s>", "[INST]")
 # Tokens within, across and at the ends of others, and one of a single character.

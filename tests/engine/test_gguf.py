@@ -7,12 +7,13 @@ from pathlib import Path
 
 import gguf
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from corral_server.engine.gguf import GgufHeader, read_header, read_model_files
 from corral_server.engine.gguf_cursor import MAX_ARRAY_ELEMENTS, MAX_STRING_BYTES
 from corral_server.engine.gguf_tensor import TENSOR_TYPES
 from corral_server.errors import ModelFileInvalid, ModelFileNotFound
-from hypothesis import given
-from hypothesis import strategies as st
 from raw_gguf import (
     ARRAY,
     F32,

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_gguf import BOS_TOKEN, CHAT_TEMPLATE, CONTROL_TOKENS, write_llama
-from tiny_llama import load_model
 
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.errors import ChatTemplateFailed, InvalidFields
@@ -22,6 +20,8 @@ from corral_server.request import (
     Tool,
     ToolCall,
 )
+from tiny_gguf import BOS_TOKEN, CHAT_TEMPLATE, CONTROL_TOKENS, write_llama
+from tiny_llama import load_model
 
 EVERYTHING = (
     "{% if tools %}<|im_start|>tools\n{{ tools | tojson }}<|im_end|>\n{% endif %}"

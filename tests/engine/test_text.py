@@ -3,9 +3,10 @@
 from itertools import combinations
 
 import pytest
-from corral_server.engine.text import TextStream
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from corral_server.engine.text import TextStream
 
 LANGUAGES = "é日😀"
 

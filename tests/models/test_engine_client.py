@@ -11,9 +11,8 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import running_engines
-from fake_engine import COMMAND, PROMPT_TOKENS, Fate, Prompts, Script, text_of, write_model
 
+from conftest import running_engines
 from corral_server.config import LoadOptions
 from corral_server.errors import (
     ContextLengthExceeded,
@@ -37,6 +36,7 @@ from corral_server.request import (
     TextPrompt,
     Token,
 )
+from fake_engine import COMMAND, PROMPT_TOKENS, Fate, Prompts, Script, text_of, write_model
 
 pytestmark = pytest.mark.asyncio
 

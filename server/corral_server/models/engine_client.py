@@ -7,10 +7,13 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from corral_server.config import LoadOptions
 from corral_server.errors import CorralError, InternalError, ModelLoadFailed, SlowConsumer
@@ -45,6 +48,7 @@ ENGINE_COMMAND = (sys.executable, "-m", "corral_server.engine")
 _log = logging.getLogger("corral.engine")
 _LAST_WORDS = 20
 _LINE_BYTES = 64 * 1024
+_DYING_S = 1.0
 
 
 class EngineClient:
@@ -58,6 +62,7 @@ class EngineClient:
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._ended_by: CorralError | None = None
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._listener = asyncio.create_task(self._listen())
 
     @property
     def pid(self) -> int:
@@ -71,27 +76,17 @@ class EngineClient:
         """A fresh engine process. When the block ends the process is gone, whatever happened."""
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-                # Without it ggml starts a debugger, where there is one, on every abort.
-                env=os.environ | {"GGML_NO_BACKTRACE": "1"},
-                limit=_LINE_BYTES,
-            )
-        client = cls(process, await AsyncChannel.open(ours))
-        listener = asyncio.create_task(client._listen())
+            channel = await AsyncChannel.open(ours)
+            try:
+                process = await _start(command, theirs.fileno())
+            except BaseException:
+                channel.close()
+                raise
+        client = cls(process, channel)
         try:
             yield client
         finally:
-            client._kill()
-            client._channel.close()
-            await process.wait()
-            await listener
+            await _to_the_end(client._end())
 
     async def probe(self, path: Path, options: LoadOptions, *, stall_s: float) -> ModelFacts:
         """What the model in `path` is. Raises the engine's verdict on the file."""
@@ -116,7 +111,7 @@ class EngineClient:
         """Hands out what the engine reports until it dies; then call `end`."""
         with suppress(ChannelClosed):
             while True:
-                for report in await self._channel.receive():
+                for report in await self._receive():
                     self._dispatch(report)
 
     def end(self, error: CorralError) -> None:
@@ -168,8 +163,14 @@ class EngineClient:
         return answer.tokens
 
     async def obituary(self) -> str:
-        """How the process ended and what it said last, for the log."""
+        """How the process ended and what it said last. One that does not end is ended here."""
+        try:
+            async with asyncio.timeout(_DYING_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._kill()
         code = await self._process.wait()
+        await asyncio.wait([self._listener])
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"{how}{self._cause()}"
 
@@ -202,11 +203,10 @@ class EngineClient:
                 raise InternalError(f"an engine that is ready reported {type(report).__name__}")
 
     def _push(self, call: int, stream: EventStream, event: Event) -> None:
-        if not stream.is_full:
-            stream.push(event)
-            return
-        stream.fail(SlowConsumer("the answer was read too slowly and was cut off"))
-        self._channel.send(Cancel(call))
+        if stream.is_full and not stream.has_failed:
+            stream.fail(SlowConsumer("the answer was read too slowly and was cut off"))
+            self._channel.send(Cancel(call))
+        stream.push(event)
 
     def _reject(self, call: int, error: CorralError) -> None:
         if (stream := self._streams.get(call)) is not None:
@@ -218,14 +218,22 @@ class EngineClient:
         """The next report of a load; the engine sends one a frame until it is ready."""
         try:
             async with asyncio.timeout(stall_s):
-                (report,) = await self._channel.receive()
+                report, *more = await self._receive()
         except TimeoutError as error:
             raise ModelLoadFailed(f"the load made no progress for {stall_s:g} s") from error
         except ChannelClosed as error:
             raise ModelLoadFailed(f"the engine died: {await self.obituary()}") from error
+        if more:
+            raise InternalError("the engine sent more than one report while it was loading")
         if isinstance(report, LoadFailed):
             raise report.failure.error()
         return report
+
+    async def _receive(self) -> list[Report]:
+        try:
+            return await self._channel.receive()
+        except msgspec.DecodeError as error:
+            raise InternalError(f"the engine sent a frame that makes no sense: {error}") from error
 
     async def _listen(self) -> None:
         """Keeps the engine's last words: of a process that aborts, they are all there is."""
@@ -249,8 +257,39 @@ class EngineClient:
                 return f" ({line.rpartition('/')[2]})"
         return ""
 
+    async def _end(self) -> None:
+        self._kill()
+        self._channel.close()
+        await self._process.wait()
+        await asyncio.wait([self._listener])
+
     def _kill(self) -> None:
-        """The whole process group: an engine's helpers must not outlive it."""
+        """The whole process group: an engine's helpers must not outlive it, nor hold its stderr."""
         with suppress(ProcessLookupError):
-            if self._process.returncode is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+async def _start(command: tuple[str, ...], fd: int) -> asyncio.subprocess.Process:
+    """A process that knows its end of the channel by its last argument."""
+    return await asyncio.create_subprocess_exec(
+        *command,
+        str(fd),
+        pass_fds=(fd,),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        # Without it ggml starts a debugger, where there is one, on every abort.
+        env=os.environ | {"GGML_NO_BACKTRACE": "1"},
+        limit=_LINE_BYTES,
+    )
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Does `work` whole, even if the caller is cancelled meanwhile; it is told after."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -23,6 +23,10 @@ class EventStream:
     def is_full(self) -> bool:
         return len(self._events) >= MAX_PENDING
 
+    @property
+    def has_failed(self) -> bool:
+        return self._error is not None
+
     def push(self, event: Event) -> None:
         """Adds `event`; after `fail` nothing, since the reader would miss what came between."""
         if self._error is None:

@@ -2,7 +2,8 @@
 
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
 
 from corral_server import errors
 from corral_server.errors import CorralError
@@ -14,34 +15,34 @@ _MAX_MESSAGE = 1024
 _MAX_VALUE = 256
 _MAX_VIOLATIONS = 16
 
-_CODES: dict[type[CorralError], int] = {
-    errors.InvalidFields: code_pb2.INVALID_ARGUMENT,
-    errors.MalformedRequest: code_pb2.INVALID_ARGUMENT,
-    errors.ContextLengthExceeded: code_pb2.INVALID_ARGUMENT,
-    errors.ModelNotFound: code_pb2.NOT_FOUND,
-    errors.NoDefaultModel: code_pb2.FAILED_PRECONDITION,
-    errors.ModelFailed: code_pb2.FAILED_PRECONDITION,
-    errors.ModelFileNotFound: code_pb2.NOT_FOUND,
-    errors.ModelFileInvalid: code_pb2.FAILED_PRECONDITION,
-    errors.ModelLoadFailed: code_pb2.FAILED_PRECONDITION,
-    errors.LoadConflict: code_pb2.ALREADY_EXISTS,
-    errors.ModelUnloaded: code_pb2.ABORTED,
-    errors.CapabilityNotSupported: code_pb2.FAILED_PRECONDITION,
-    errors.ChatTemplateFailed: code_pb2.FAILED_PRECONDITION,
-    errors.QueueFull: code_pb2.RESOURCE_EXHAUSTED,
-    errors.DuplicateRequestId: code_pb2.ALREADY_EXISTS,
-    errors.EngineRestarting: code_pb2.UNAVAILABLE,
-    errors.ServerDraining: code_pb2.UNAVAILABLE,
-    errors.SlowConsumer: code_pb2.RESOURCE_EXHAUSTED,
-    errors.CannotListen: code_pb2.UNAVAILABLE,
-    errors.InternalError: code_pb2.INTERNAL,
+_CODES: dict[type[CorralError], StatusCode] = {
+    errors.InvalidFields: StatusCode.INVALID_ARGUMENT,
+    errors.MalformedRequest: StatusCode.INVALID_ARGUMENT,
+    errors.ContextLengthExceeded: StatusCode.INVALID_ARGUMENT,
+    errors.ModelNotFound: StatusCode.NOT_FOUND,
+    errors.NoDefaultModel: StatusCode.FAILED_PRECONDITION,
+    errors.ModelFailed: StatusCode.FAILED_PRECONDITION,
+    errors.ModelFileNotFound: StatusCode.NOT_FOUND,
+    errors.ModelFileInvalid: StatusCode.FAILED_PRECONDITION,
+    errors.ModelLoadFailed: StatusCode.FAILED_PRECONDITION,
+    errors.LoadConflict: StatusCode.ALREADY_EXISTS,
+    errors.ModelUnloaded: StatusCode.ABORTED,
+    errors.CapabilityNotSupported: StatusCode.FAILED_PRECONDITION,
+    errors.ChatTemplateFailed: StatusCode.FAILED_PRECONDITION,
+    errors.QueueFull: StatusCode.RESOURCE_EXHAUSTED,
+    errors.DuplicateRequestId: StatusCode.ALREADY_EXISTS,
+    errors.EngineRestarting: StatusCode.UNAVAILABLE,
+    errors.ServerDraining: StatusCode.UNAVAILABLE,
+    errors.SlowConsumer: StatusCode.RESOURCE_EXHAUSTED,
+    errors.CannotListen: StatusCode.UNAVAILABLE,
+    errors.InternalError: StatusCode.INTERNAL,
 }
 
 
 def status_of(error: CorralError) -> status_pb2.Status:
     """The status a caller gets for `error`, its details included."""
     return status_pb2.Status(
-        code=_CODES[type(error)],
+        code=_CODES[type(error)].value[0],
         message=_cut(error.message, _MAX_MESSAGE),
         details=[_packed(detail) for detail in _details(error)],
     )
