@@ -93,7 +93,7 @@ def train(work: Path, shape: ModelShape, plan: TrainingPlan) -> DemoModel:
     for step in range(len(losses), plan.num_steps):
         loss = compute_loss(model, next(stream))
         model.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
         for optimizer in optimizers:
             for group in optimizer.param_groups:

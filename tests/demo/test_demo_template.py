@@ -1,12 +1,14 @@
 """The chat template of the demo model, turn by turn."""
 
+from typing import Any
+
 import pytest
 from jinja2 import TemplateError
 
 from demo import template
 from demo.corpus.dialogue import Message, Tool, ToolCall
 
-HELLO = [{"role": "user", "content": "Hello"}]
+HELLO: list[dict[str, Any]] = [{"role": "user", "content": "Hello"}]
 TOOL = Tool("look", "Look at <it>.", {"it": {"type": "string"}}, ["it"]).as_dict()
 
 
@@ -48,7 +50,7 @@ def test_tools_may_come_without_the_outer_object() -> None:
 @pytest.mark.parametrize("arguments", [{"it": "caf\u00e9"}, '{"it": "caf\u00e9"}'])
 def test_tool_call_and_response(arguments: object) -> None:
     call = {"type": "function", "function": {"name": "look", "arguments": arguments}}
-    chat = [
+    chat: list[dict[str, Any]] = [
         *HELLO,
         {"role": "assistant", "content": None, "tool_calls": [call, call]},
         {"role": "tool", "content": "one"},

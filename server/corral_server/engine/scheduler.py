@@ -117,7 +117,18 @@ class Scheduler:
                     self._retire(sequence)
         return outputs
 
-    def preempt_youngest(self) -> bool:
+    def shrink(self) -> bool:
+        """Learns from a cache that refused a step: it holds fewer cells than the running sequences
+        need. The youngest gives its slot up; False if there is only one, which nothing can help.
+        """
+        self._cells = self._cells_owned - 1
+        return self._preempt_youngest()
+
+    def _make_room(self) -> None:
+        while self._cells_owned > self._cells and self._preempt_youngest():
+            pass
+
+    def _preempt_youngest(self) -> bool:
         """Takes the slot of the youngest running sequence unless it is the only one."""
         if len(self._running) < 2:
             return False
@@ -126,10 +137,6 @@ class Scheduler:
         sequence.num_computed = 0
         self._waiting.appendleft(sequence)
         return True
-
-    def _make_room(self) -> None:
-        while self._cells_owned > self._cells and self.preempt_youngest():
-            pass
 
     def _admit(self) -> None:
         now = self._clock()

@@ -5,7 +5,7 @@ import logging
 import time
 
 from corral_server.config import EngineTimeouts
-from corral_server.errors import CorralError, ModelFailed
+from corral_server.errors import CorralError, InternalError, ModelFailed
 from corral_server.models.engine_client import EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.source import locate
@@ -23,10 +23,10 @@ async def supervise(entry: ModelEntry, command: tuple[str, ...], timeouts: Engin
     while True:
         try:
             await _serve(entry, command, timeouts)
-        except CorralError as error:
-            _log.warning("model %s could not be loaded: %s", entry.id, error)
+        except Exception as error:
+            fault = _as_told(error, entry)
             if entry.loaded_at is None:
-                entry.fail(error)
+                entry.fail(fault)
                 return
         if entry.state is ModelState.DRAINING:
             return
@@ -46,9 +46,21 @@ async def _serve(entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTi
         facts = await engine.load(entry.advance, stall_s=timeouts.stall_s)
         entry.serve_by(engine, facts)
         _log.info("model %s is ready (engine %d)", entry.id, engine.pid)
-        await engine.serve()
-        engine.end(entry.gone())
+        try:
+            await engine.serve()
+        finally:
+            engine.end(entry.gone())
     _log.error("the engine of model %s died: %s", entry.id, await engine.obituary())
+
+
+def _as_told(error: Exception, entry: ModelEntry) -> CorralError:
+    """What callers hear of `error`, which is logged here. A fault of ours is one of the model, too:
+    nobody else would ever end the waiting for it."""
+    if isinstance(error, CorralError):
+        _log.warning("model %s could not be served: %s", entry.id, error)
+        return error
+    _log.error("model %s could not be served", entry.id, exc_info=error)
+    return InternalError("its engine could not be run; the server's log says why")
 
 
 class _Deaths:

@@ -1,0 +1,329 @@
+"""The engine between its channel and its runner: every command answered, one frame a step."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from engine_peer import DEADLINE_S, EnginePeer, text_of
+from scripted_runner import END, ScriptedRunner, ScriptedVocabulary, alone, saying
+
+from corral_server.engine.loop import EngineLoop
+from corral_server.engine.prompt import PromptEncoder
+from corral_server.engine.scheduler import Scheduler
+from corral_server.errors import (
+    ChatTemplateFailed,
+    ContextLengthExceeded,
+    CorralError,
+    InvalidFields,
+    QueueFull,
+)
+from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.messages import (
+    Cancel,
+    CountTokens,
+    Counted,
+    Detokenize,
+    Detokenized,
+    Output,
+    Rejected,
+    Submit,
+    Tokenize,
+    Tokenized,
+)
+from corral_server.request import (
+    Conversation,
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    Message,
+    Prompt,
+    SamplingParams,
+    Started,
+    StopParams,
+    TextPrompt,
+    Token,
+    TokenPrompt,
+)
+
+LIMIT = 64
+
+
+@contextmanager
+def running(
+    runner: ScriptedRunner | None = None, *, slots: int = 4, cells: int = 256, max_waiting: int = 8
+) -> Iterator[EnginePeer]:
+    """A loop in a thread until the end of the block, when its channel closes and so it ends."""
+    peer, theirs = EnginePeer.pair()
+    channel = Channel(theirs)
+    vocabulary = ScriptedVocabulary()
+    loop = EngineLoop(
+        channel,
+        scheduler=Scheduler(slots=slots, cells=cells, batch_tokens=16, max_waiting=max_waiting),
+        runner=runner or ScriptedRunner(),
+        encoder=PromptEncoder(vocabulary, template="{{ messages[0].content }}", tool_template=None),
+        vocabulary=vocabulary,
+        sequence_limit=LIMIT,
+    )
+    ends: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            loop.run()
+        except BaseException as end:
+            ends.append(end)
+        finally:
+            channel.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield peer
+    finally:
+        peer.close()
+        thread.join(DEADLINE_S)
+    assert [type(end) for end in ends] == [ChannelClosed]
+
+
+class Gate:
+    """Lets a runner compute one step for every `open`."""
+
+    def __init__(self, runner: ScriptedRunner) -> None:
+        self._steps = threading.Semaphore(0)
+        runner.before_step = self._wait
+
+    def open(self, steps: int = 1) -> None:
+        self._steps.release(steps)
+
+    def _wait(self) -> None:
+        assert self._steps.acquire(timeout=DEADLINE_S)
+
+
+def submit(call: int, prompt: Prompt | str = "abc", **request: Any) -> Submit:
+    if isinstance(prompt, str):
+        prompt = TextPrompt(text=prompt)
+    return Submit(call, GenerationRequest(prompt=prompt, **request))
+
+
+def failure(peer: EnginePeer, call: int) -> CorralError:
+    rejected = peer.expect(Rejected)
+    assert rejected.call == call
+    return rejected.failure.error()
+
+
+# Generating
+
+
+def test_a_request_is_started_told_and_finished() -> None:
+    with running(ScriptedRunner(saying("hello", after=3))) as peer:
+        peer.send(submit(1))
+        started, *deltas, finished = peer.answers(1)[1]
+    assert started == Started(prompt_tokens=3)
+    assert text_of(deltas) == "hello"
+    assert isinstance(finished, Finished)
+    assert (finished.reason, finished.completion_tokens) == (FinishReason.EOS, 6)
+
+
+def test_every_step_sends_one_frame() -> None:
+    with running(ScriptedRunner(saying("hello", after=3))) as peer:
+        peer.send(submit(1), submit(2))
+        frames = [peer.frame() for _ in range(6)]
+    told = [[type(r.event).__name__ for r in f if isinstance(r, Output)] for f in frames]
+    assert told == [
+        ["Started", "Started", "Delta", "Delta"],
+        *[["Delta", "Delta"]] * 4,
+        ["Finished", "Finished"],
+    ]
+
+
+def test_requests_at_once_get_the_answers_they_would_get_alone() -> None:
+    with running() as peer:
+        peer.send(*(submit(call, f"prompt {call}", max_tokens=20) for call in range(8)))
+        answers = peer.answers(*range(8))
+    for call, events in answers.items():
+        assert text_of(events).encode() == bytes(alone(list(f"prompt {call}".encode()), 20))
+
+
+def test_requests_that_outgrow_the_cells_still_get_them() -> None:
+    with running(ScriptedRunner(cells=40), cells=40) as peer:
+        peer.send(*(submit(call, f"prompt {call}", max_tokens=20) for call in range(3)))
+        answers = peer.answers(*range(3))
+    for call, events in answers.items():
+        assert text_of(events).encode() == bytes(alone(list(f"prompt {call}".encode()), 20))
+
+
+def test_a_cache_with_fewer_cells_than_were_counted_delays_but_harms_nobody() -> None:
+    with running(ScriptedRunner(cells=40), cells=400) as peer:
+        peer.send(*(submit(call, f"prompt {call}", max_tokens=20) for call in range(3)))
+        answers = peer.answers(*range(3))
+    for call, events in answers.items():
+        assert text_of(events).encode() == bytes(alone(list(f"prompt {call}".encode()), 20))
+
+
+# Refusing
+
+
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused_with_its_numbers() -> None:
+    with running() as peer:
+        peer.send(submit(1, "x" * LIMIT))
+        error = failure(peer, 1)
+    assert type(error) is ContextLengthExceeded
+    assert error.metadata == {"prompt_tokens": str(LIMIT), "limit": str(LIMIT - 1)}
+
+
+def test_the_longest_prompt_that_fits_gets_its_token() -> None:
+    with running() as peer:
+        peer.send(submit(1, "x" * (LIMIT - 1)))
+        *_, finished = peer.answers(1)[1]
+    assert isinstance(finished, Finished)
+    assert (finished.reason, finished.completion_tokens) == (FinishReason.CONTEXT_LENGTH, 1)
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "field"),
+    [
+        ({"sampling": SamplingParams(logit_bias={3: 1.0, 257: 1.0})}, "sampling.logit_bias"),
+        ({"sampling": SamplingParams(logit_bias={-1: 1.0})}, "sampling.logit_bias"),
+        ({"stop": StopParams(token_ids=(3, 257))}, "stop.token_ids"),
+        ({"stop": StopParams(token_ids=(-1,))}, "stop.token_ids"),
+        ({"prompt": TokenPrompt((3, 257))}, "prompt_tokens.ids"),
+        ({"prompt": TextPrompt(text="")}, "prompt"),
+    ],
+)
+def test_a_request_that_names_no_token_is_refused_by_its_field(
+    request_fields: dict[str, Any], field: str
+) -> None:
+    with running() as peer:
+        peer.send(submit(1, **request_fields))
+        error = failure(peer, 1)
+    assert type(error) is InvalidFields
+    assert [violation.field for violation in error.violations] == [field]
+
+
+def test_one_request_too_many_is_refused() -> None:
+    with running(slots=1, max_waiting=1) as peer:
+        peer.send(*(submit(call, max_tokens=2) for call in range(3)))
+        first, second, refused, *_ = peer.frame()
+    assert isinstance(first, Output) and isinstance(second, Output)
+    assert isinstance(refused, Rejected) and refused.call == 2
+    assert type(refused.failure.error()) is QueueFull
+
+
+def test_a_template_that_fails_refuses_only_its_conversation() -> None:
+    with running() as peer:
+        # There is a template, but the one for tools is missing; and this content is no template's.
+        broken = Conversation(messages=())
+        peer.send(submit(1, broken), submit(2, max_tokens=2))
+        error = failure(peer, 1)
+        assert 2 in peer.answers(2)
+    assert type(error) is ChatTemplateFailed
+
+
+def test_a_refusal_does_not_touch_those_that_run() -> None:
+    with running(ScriptedRunner(saying("hello", after=3))) as peer:
+        peer.send(submit(1), submit(2, "x" * LIMIT), submit(3))
+        reports = [report for _ in range(6) for report in peer.frame()]
+    told: dict[int, list[Any]] = {1: [], 3: []}
+    for report in reports:
+        if isinstance(report, Output):
+            told[report.call].append(report.event)
+    assert text_of(told[1]) == text_of(told[3]) == "hello"
+
+
+# Cancelling
+
+
+def test_a_slot_is_free_within_one_step_of_its_cancel() -> None:
+    runner = ScriptedRunner()
+    gate = Gate(runner)
+    with running(runner, slots=1) as peer:
+        peer.send(submit(1), submit(2, max_tokens=1))
+        gate.open()
+        peer.frame()
+        peer.send(Cancel(1))
+        gate.open(2)
+        calls = [[r.call for r in peer.frame() if isinstance(r, Output)] for _ in range(2)]
+        gate.open(3)
+    # The step that may have begun before the cancel was heard, then the other's.
+    assert calls[-1] == [2, 2] or calls[0] == [2, 2]
+
+
+def test_a_cancelled_request_is_told_nothing_more() -> None:
+    with running() as peer:
+        peer.send(submit(1), submit(2, max_tokens=5))
+        peer.send(Cancel(1))
+        peer.answers_of = None  # type: ignore[attr-defined]
+        while True:
+            frame = peer.frame()
+            if any(isinstance(r, Output) and isinstance(r.event, Finished) for r in frame):
+                break
+        assert all(isinstance(r, Output) and r.call == 2 for r in frame)
+
+
+def test_cancelling_an_unknown_call_is_harmless() -> None:
+    with running() as peer:
+        peer.send(Cancel(7), submit(1, max_tokens=2))
+        assert 1 in peer.answers(1)
+
+
+# Questions
+
+
+def test_tokenize() -> None:
+    with running() as peer:
+        peer.send(Tokenize(1, "hé<end>", add_special=True, parse_special=False))
+        first, second, third, *_ = peer.expect(Tokenized).tokens
+    assert [first, second, third] == [
+        Token(104, b"h"),
+        Token(0xC3, b"\xc3"),
+        Token(0xA9, b"\xa9"),
+    ]
+
+
+@pytest.mark.parametrize(("parse_special", "count"), [(False, 5), (True, 1)])
+def test_a_control_token_is_one_only_if_it_is_meant(parse_special: bool, count: int) -> None:
+    with running() as peer:
+        peer.send(Tokenize(1, "<end>", add_special=True, parse_special=parse_special))
+        assert len(peer.expect(Tokenized).tokens) == count
+
+
+def test_no_text_has_no_tokens() -> None:
+    with running() as peer:
+        peer.send(Tokenize(1, "", add_special=True, parse_special=False))
+        assert peer.expect(Tokenized).tokens == ()
+
+
+@pytest.mark.parametrize(("unparse_special", "raw"), [(False, b"h\xff"), (True, b"h\xff<end>")])
+def test_detokenize(unparse_special: bool, raw: bytes) -> None:
+    with running() as peer:
+        peer.send(Detokenize(1, (104, 0xFF, END), unparse_special))
+        assert peer.expect(Detokenized) == Detokenized(1, raw)
+
+
+def test_tokens_out_of_the_vocabulary_cannot_be_joined() -> None:
+    with running() as peer:
+        peer.send(Detokenize(1, (257,), False))
+        error = failure(peer, 1)
+    assert [violation.field for violation in error.violations] == ["token_ids"]
+
+
+def test_count_tokens_of_a_conversation() -> None:
+    message = Message(role="user", content="hello")
+    with running() as peer:
+        peer.send(CountTokens(1, Conversation(messages=(message,))))
+        assert peer.expect(Counted) == Counted(1, 5)
+
+
+def test_questions_are_answered_while_others_generate() -> None:
+    runner = ScriptedRunner()
+    gate = Gate(runner)
+    with running(runner) as peer:
+        peer.send(submit(1, max_tokens=50))
+        gate.open()
+        peer.frame()
+        peer.send(CountTokens(2, TextPrompt(text="hello")))
+        gate.open(2)
+        frames = [peer.frame(), peer.frame()]
+        gate.open(50)
+    assert Counted(2, 5) in [*frames[0], *frames[1]]

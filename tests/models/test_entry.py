@@ -1,0 +1,139 @@
+"""One model's states: which may follow which, and what each means for those who want the model."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from corral_server.config import DemoSource, ModelSpec
+from corral_server.errors import (
+    CorralError,
+    EngineRestarting,
+    ModelFailed,
+    ModelFileInvalid,
+    ModelUnloaded,
+)
+from corral_server.ipc.messages import Loading, LoadStage
+from corral_server.models.entry import ModelEntry, ModelState
+
+LOADING, READY, RESTARTING, DRAINING, FAILED, UNLOADED = ModelState
+
+# As the registry's rules have it, written down a second time on purpose.
+ALLOWED = {
+    (LOADING, READY),
+    (LOADING, FAILED),
+    (LOADING, DRAINING),
+    (READY, RESTARTING),
+    (READY, FAILED),
+    (READY, DRAINING),
+    (RESTARTING, READY),
+    (RESTARTING, FAILED),
+    (RESTARTING, DRAINING),
+    (DRAINING, UNLOADED),
+    (FAILED, DRAINING),
+    (FAILED, UNLOADED),
+}
+
+
+def make_entry(
+    state: ModelState = LOADING, on_change: Callable[[ModelEntry], None] = lambda _: None
+) -> ModelEntry:
+    return ModelEntry(ModelSpec(id="m", source=DemoSource()), on_change, state)
+
+
+@pytest.mark.parametrize(("before", "after"), sorted(ALLOWED, key=str))
+def test_a_state_leads_to_its_successors(before: ModelState, after: ModelState) -> None:
+    entry = make_entry(before)
+    entry.become(after)
+    assert entry.state is after
+
+
+@pytest.mark.parametrize("before", ModelState)
+@pytest.mark.parametrize("after", ModelState)
+def test_a_state_leads_nowhere_else(before: ModelState, after: ModelState) -> None:
+    entry = make_entry(before)
+    if (before, after) not in ALLOWED:
+        with pytest.raises(AssertionError):
+            entry.become(after)
+        assert entry.state is before
+
+
+def test_a_change_is_told_after_it_happened() -> None:
+    told: list[ModelState] = []
+    entry = make_entry(on_change=lambda entry: told.append(entry.state))
+    entry.become(READY)
+    assert told == [READY]
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        (RESTARTING, EngineRestarting),
+        (FAILED, ModelFailed),
+        (DRAINING, ModelUnloaded),
+        (UNLOADED, ModelUnloaded),
+    ],
+)
+def test_there_is_no_lease_on_what_is_not_ready(
+    state: ModelState, error: type[CorralError]
+) -> None:
+    entry = make_entry(state)
+    with pytest.raises(error, match="'m'"):
+        entry.acquire()
+    assert (entry.leases, entry.last_used_at) == (0, None)
+
+
+def test_a_failed_model_says_why() -> None:
+    entry = make_entry()
+    entry.fail(ModelFileInvalid("it is cut short"))
+    with pytest.raises(ModelFailed, match="it is cut short"):
+        entry.acquire()
+
+
+def test_who_meets_a_restart_is_told_when_to_come_back() -> None:
+    entry = make_entry(READY)
+    entry.restart(8.0)
+    assert entry.restarting().retry_after_s == 8.0
+
+
+def test_every_restart_counts() -> None:
+    entry = make_entry(READY)
+    entry.restart(0.5)
+    entry.restart(1.0)
+    assert (entry.restarts, entry.state) == (2, RESTARTING)
+
+
+@pytest.mark.asyncio
+async def test_progress_is_told_until_the_model_has_failed() -> None:
+    entry = make_entry()
+    watch = entry.watch_load()
+    seen = [await anext(watch)]
+    entry.advance(Loading(LoadStage.LOADING, 0.5))
+    seen.append(await anext(watch))
+    entry.fail(ModelFileInvalid("bad"))
+    with pytest.raises(ModelFileInvalid):
+        await anext(watch)
+    assert seen == [Loading(LoadStage.PROBING, 0.0), Loading(LoadStage.LOADING, 0.5)]
+
+
+@pytest.mark.asyncio
+async def test_a_slow_watcher_skips_to_the_latest_progress() -> None:
+    entry = make_entry()
+    watch = entry.watch_load()
+    await anext(watch)
+    entry.advance(Loading(LoadStage.LOADING, 0.1))
+    entry.advance(Loading(LoadStage.LOADING, 0.9))
+    assert await anext(watch) == Loading(LoadStage.LOADING, 0.9)
+
+
+@pytest.mark.asyncio
+async def test_all_who_watch_are_told() -> None:
+    entry = make_entry()
+    watches = [entry.watch_load() for _ in range(3)]
+    for watch in watches:
+        await anext(watch)
+    waiting = [asyncio.create_task(anext(watch)) for watch in watches]  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    entry.become(DRAINING)
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(end) for end in ends] == [ModelUnloaded] * 3
