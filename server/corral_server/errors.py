@@ -19,6 +19,14 @@ CorralError
 ├── EngineRestarting         the engine died and is coming back
 ├── ServerDraining           the server is stopping
 ├── SlowConsumer             the caller reads too slowly
+├── InsufficientMemory       the budget has no room for a model
+├── PathNotAllowed           a path leads out of the directories models may come from
+├── HubNotFound              no such repository, revision or file on the Hub
+├── HubAccessDenied          the Hub wants a token, or access to be asked for
+├── HubUnavailable           the Hub does not answer, or asks to come back later
+├── HubDataCorrupt           what was downloaded is not what the Hub announced
+├── DiskFull                 a download does not fit the disk
+├── ConfigInvalid            a configuration file makes no sense; only at start and at reload
 ├── CannotListen             the address is taken or is none; only at start
 └── InternalError            our own fault
 """
@@ -134,6 +142,38 @@ class ServerDraining(CorralError):
 
 class SlowConsumer(CorralError):
     reason = "SLOW_CONSUMER"
+
+
+class InsufficientMemory(CorralError):
+    reason = "INSUFFICIENT_MEMORY"
+
+
+class PathNotAllowed(CorralError):
+    reason = "PATH_NOT_ALLOWED"
+
+
+class HubNotFound(CorralError):
+    reason = "HUB_NOT_FOUND"
+
+
+class HubAccessDenied(CorralError):
+    reason = "HUB_ACCESS_DENIED"
+
+
+class HubUnavailable(CorralError):
+    reason = "HUB_UNAVAILABLE"
+
+
+class HubDataCorrupt(CorralError):
+    reason = "HUB_DATA_CORRUPT"
+
+
+class DiskFull(CorralError):
+    reason = "DISK_FULL"
+
+
+class ConfigInvalid(CorralError):
+    reason = "CONFIG_INVALID"
 
 
 class CannotListen(CorralError):

@@ -1,4 +1,6 @@
 from corral.v1 import chat_pb2 as _chat_pb2
+from corral.v1 import embedding_pb2 as _embedding_pb2
+from corral.v1 import model_pb2 as _model_pb2
 from corral.v1 import sampling_pb2 as _sampling_pb2
 from corral.v1 import tokenization_pb2 as _tokenization_pb2
 from corral.v1 import usage_pb2 as _usage_pb2
@@ -251,3 +253,59 @@ class CountTokensResponse(_message.Message):
     tokens: int
     sequence_limit: int
     def __init__(self, model: _Optional[str] = ..., tokens: _Optional[int] = ..., sequence_limit: _Optional[int] = ...) -> None: ...
+
+class EmbedRequest(_message.Message):
+    __slots__ = ("model", "request_id", "inputs", "pooling", "normalize", "encoding")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    POOLING_FIELD_NUMBER: _ClassVar[int]
+    NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    request_id: str
+    inputs: _containers.RepeatedCompositeFieldContainer[_embedding_pb2.EmbedInput]
+    pooling: _model_pb2.Pooling
+    normalize: bool
+    encoding: _embedding_pb2.EmbeddingEncoding
+    def __init__(self, model: _Optional[str] = ..., request_id: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[_embedding_pb2.EmbedInput, _Mapping]]] = ..., pooling: _Optional[_Union[_model_pb2.Pooling, str]] = ..., normalize: _Optional[bool] = ..., encoding: _Optional[_Union[_embedding_pb2.EmbeddingEncoding, str]] = ...) -> None: ...
+
+class EmbedStreamRequest(_message.Message):
+    __slots__ = ("model", "request_id", "inputs", "pooling", "normalize", "encoding")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    POOLING_FIELD_NUMBER: _ClassVar[int]
+    NORMALIZE_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    request_id: str
+    inputs: _containers.RepeatedCompositeFieldContainer[_embedding_pb2.EmbedInput]
+    pooling: _model_pb2.Pooling
+    normalize: bool
+    encoding: _embedding_pb2.EmbeddingEncoding
+    def __init__(self, model: _Optional[str] = ..., request_id: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[_embedding_pb2.EmbedInput, _Mapping]]] = ..., pooling: _Optional[_Union[_model_pb2.Pooling, str]] = ..., normalize: _Optional[bool] = ..., encoding: _Optional[_Union[_embedding_pb2.EmbeddingEncoding, str]] = ...) -> None: ...
+
+class EmbedResponse(_message.Message):
+    __slots__ = ("request_id", "model", "embeddings", "usage")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    model: str
+    embeddings: _containers.RepeatedCompositeFieldContainer[_embedding_pb2.Embedding]
+    usage: _usage_pb2.Usage
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., embeddings: _Optional[_Iterable[_Union[_embedding_pb2.Embedding, _Mapping]]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ...) -> None: ...
+
+class EmbedStreamResponse(_message.Message):
+    __slots__ = ("request_id", "model", "embeddings", "usage")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDINGS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    model: str
+    embeddings: _containers.RepeatedCompositeFieldContainer[_embedding_pb2.Embedding]
+    usage: _usage_pb2.Usage
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., embeddings: _Optional[_Iterable[_Union[_embedding_pb2.Embedding, _Mapping]]] = ..., usage: _Optional[_Union[_usage_pb2.Usage, _Mapping]] = ...) -> None: ...

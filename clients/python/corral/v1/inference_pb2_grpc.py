@@ -72,6 +72,16 @@ class InferenceStub:
                 request_serializer=corral_dot_v1_dot_inference__pb2.CountTokensRequest.SerializeToString,
                 response_deserializer=corral_dot_v1_dot_inference__pb2.CountTokensResponse.FromString,
                 _registered_method=True)
+        self.Embed = channel.unary_unary(
+                '/corral.v1.Inference/Embed',
+                request_serializer=corral_dot_v1_dot_inference__pb2.EmbedRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_inference__pb2.EmbedResponse.FromString,
+                _registered_method=True)
+        self.EmbedStream = channel.unary_stream(
+                '/corral.v1.Inference/EmbedStream',
+                request_serializer=corral_dot_v1_dot_inference__pb2.EmbedStreamRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_inference__pb2.EmbedStreamResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServicer:
@@ -129,6 +139,20 @@ class InferenceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Embed(self, request, context):
+        """Turns texts into vectors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EmbedStream(self, request, context):
+        """Turns texts into vectors and sends them in parts below 1 MiB, in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -166,6 +190,16 @@ def add_InferenceServicer_to_server(servicer, server):
                     servicer.CountTokens,
                     request_deserializer=corral_dot_v1_dot_inference__pb2.CountTokensRequest.FromString,
                     response_serializer=corral_dot_v1_dot_inference__pb2.CountTokensResponse.SerializeToString,
+            ),
+            'Embed': grpc.unary_unary_rpc_method_handler(
+                    servicer.Embed,
+                    request_deserializer=corral_dot_v1_dot_inference__pb2.EmbedRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_inference__pb2.EmbedResponse.SerializeToString,
+            ),
+            'EmbedStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.EmbedStream,
+                    request_deserializer=corral_dot_v1_dot_inference__pb2.EmbedStreamRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_inference__pb2.EmbedStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -360,6 +394,60 @@ class Inference:
             '/corral.v1.Inference/CountTokens',
             corral_dot_v1_dot_inference__pb2.CountTokensRequest.SerializeToString,
             corral_dot_v1_dot_inference__pb2.CountTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Embed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/corral.v1.Inference/Embed',
+            corral_dot_v1_dot_inference__pb2.EmbedRequest.SerializeToString,
+            corral_dot_v1_dot_inference__pb2.EmbedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmbedStream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/corral.v1.Inference/EmbedStream',
+            corral_dot_v1_dot_inference__pb2.EmbedStreamRequest.SerializeToString,
+            corral_dot_v1_dot_inference__pb2.EmbedStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,10 @@ class InferenceStub:
     """Joins tokens to a text."""
     CountTokens: _grpc.UnaryUnaryMultiCallable[_inference_pb2.CountTokensRequest, _inference_pb2.CountTokensResponse]
     """Counts the tokens of a text or of a whole conversation, template included."""
+    Embed: _grpc.UnaryUnaryMultiCallable[_inference_pb2.EmbedRequest, _inference_pb2.EmbedResponse]
+    """Turns texts into vectors."""
+    EmbedStream: _grpc.UnaryStreamMultiCallable[_inference_pb2.EmbedStreamRequest, _inference_pb2.EmbedStreamResponse]
+    """Turns texts into vectors and sends them in parts below 1 MiB, in order."""
 
 @_typing.type_check_only
 class InferenceAsyncStub(InferenceStub):
@@ -73,6 +77,10 @@ class InferenceAsyncStub(InferenceStub):
     """Joins tokens to a text."""
     CountTokens: _aio.UnaryUnaryMultiCallable[_inference_pb2.CountTokensRequest, _inference_pb2.CountTokensResponse]  # type: ignore[assignment]
     """Counts the tokens of a text or of a whole conversation, template included."""
+    Embed: _aio.UnaryUnaryMultiCallable[_inference_pb2.EmbedRequest, _inference_pb2.EmbedResponse]  # type: ignore[assignment]
+    """Turns texts into vectors."""
+    EmbedStream: _aio.UnaryStreamMultiCallable[_inference_pb2.EmbedStreamRequest, _inference_pb2.EmbedStreamResponse]  # type: ignore[assignment]
+    """Turns texts into vectors and sends them in parts below 1 MiB, in order."""
 
 class InferenceServicer(metaclass=_abc_1.ABCMeta):
     """Asks models. An empty `model` means the default model; every answer names
@@ -135,5 +143,21 @@ class InferenceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inference_pb2.CountTokensResponse, _abc.Awaitable[_inference_pb2.CountTokensResponse]]:
         """Counts the tokens of a text or of a whole conversation, template included."""
+
+    @_abc_1.abstractmethod
+    def Embed(
+        self,
+        request: _inference_pb2.EmbedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inference_pb2.EmbedResponse, _abc.Awaitable[_inference_pb2.EmbedResponse]]:
+        """Turns texts into vectors."""
+
+    @_abc_1.abstractmethod
+    def EmbedStream(
+        self,
+        request: _inference_pb2.EmbedStreamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_inference_pb2.EmbedStreamResponse], _abc.AsyncIterator[_inference_pb2.EmbedStreamResponse]]:
+        """Turns texts into vectors and sends them in parts below 1 MiB, in order."""
 
 def add_InferenceServicer_to_server(servicer: InferenceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

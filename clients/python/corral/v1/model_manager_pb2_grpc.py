@@ -65,6 +65,41 @@ class ModelManagerStub:
                 request_serializer=corral_dot_v1_dot_model__manager__pb2.GetDefaultModelRequest.SerializeToString,
                 response_deserializer=corral_dot_v1_dot_model__manager__pb2.GetDefaultModelResponse.FromString,
                 _registered_method=True)
+        self.ResolveModel = channel.unary_unary(
+                '/corral.v1.ModelManager/ResolveModel',
+                request_serializer=corral_dot_v1_dot_model__manager__pb2.ResolveModelRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_model__manager__pb2.ResolveModelResponse.FromString,
+                _registered_method=True)
+        self.WatchModels = channel.unary_stream(
+                '/corral.v1.ModelManager/WatchModels',
+                request_serializer=corral_dot_v1_dot_model__manager__pb2.WatchModelsRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_model__manager__pb2.WatchModelsResponse.FromString,
+                _registered_method=True)
+        self.GetMemory = channel.unary_unary(
+                '/corral.v1.ModelManager/GetMemory',
+                request_serializer=corral_dot_v1_dot_model__manager__pb2.GetMemoryRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_model__manager__pb2.GetMemoryResponse.FromString,
+                _registered_method=True)
+        self.PredictMemory = channel.unary_unary(
+                '/corral.v1.ModelManager/PredictMemory',
+                request_serializer=corral_dot_v1_dot_model__manager__pb2.PredictMemoryRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_model__manager__pb2.PredictMemoryResponse.FromString,
+                _registered_method=True)
+        self.SearchHub = channel.unary_unary(
+                '/corral.v1.ModelManager/SearchHub',
+                request_serializer=corral_dot_v1_dot_model__manager__pb2.SearchHubRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_model__manager__pb2.SearchHubResponse.FromString,
+                _registered_method=True)
+        self.ListHubFiles = channel.unary_unary(
+                '/corral.v1.ModelManager/ListHubFiles',
+                request_serializer=corral_dot_v1_dot_model__manager__pb2.ListHubFilesRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_model__manager__pb2.ListHubFilesResponse.FromString,
+                _registered_method=True)
+        self.PullModel = channel.unary_stream(
+                '/corral.v1.ModelManager/PullModel',
+                request_serializer=corral_dot_v1_dot_model__manager__pb2.PullModelRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_model__manager__pb2.PullModelResponse.FromString,
+                _registered_method=True)
 
 
 class ModelManagerServicer:
@@ -117,6 +152,56 @@ class ModelManagerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResolveModel(self, request, context):
+        """Says which model a name routes to, and why. Loads nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchModels(self, request, context):
+        """Tells all there is, then every change as it happens, until the call ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMemory(self, request, context):
+        """Describes the memory: budget, reserved, measured, free; by device and model.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PredictMemory(self, request, context):
+        """Says what a model would take, without loading it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchHub(self, request, context):
+        """Searches the Hugging Face Hub for repositories with GGUF files.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHubFiles(self, request, context):
+        """Lists the models in a repository on the Hub.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PullModel(self, request, context):
+        """Downloads a model from the Hub into the server's cache; loads nothing. The
+        download belongs to the server and goes on if the call ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelManagerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -149,6 +234,41 @@ def add_ModelManagerServicer_to_server(servicer, server):
                     servicer.GetDefaultModel,
                     request_deserializer=corral_dot_v1_dot_model__manager__pb2.GetDefaultModelRequest.FromString,
                     response_serializer=corral_dot_v1_dot_model__manager__pb2.GetDefaultModelResponse.SerializeToString,
+            ),
+            'ResolveModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveModel,
+                    request_deserializer=corral_dot_v1_dot_model__manager__pb2.ResolveModelRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_model__manager__pb2.ResolveModelResponse.SerializeToString,
+            ),
+            'WatchModels': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchModels,
+                    request_deserializer=corral_dot_v1_dot_model__manager__pb2.WatchModelsRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_model__manager__pb2.WatchModelsResponse.SerializeToString,
+            ),
+            'GetMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMemory,
+                    request_deserializer=corral_dot_v1_dot_model__manager__pb2.GetMemoryRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_model__manager__pb2.GetMemoryResponse.SerializeToString,
+            ),
+            'PredictMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictMemory,
+                    request_deserializer=corral_dot_v1_dot_model__manager__pb2.PredictMemoryRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_model__manager__pb2.PredictMemoryResponse.SerializeToString,
+            ),
+            'SearchHub': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchHub,
+                    request_deserializer=corral_dot_v1_dot_model__manager__pb2.SearchHubRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_model__manager__pb2.SearchHubResponse.SerializeToString,
+            ),
+            'ListHubFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHubFiles,
+                    request_deserializer=corral_dot_v1_dot_model__manager__pb2.ListHubFilesRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_model__manager__pb2.ListHubFilesResponse.SerializeToString,
+            ),
+            'PullModel': grpc.unary_stream_rpc_method_handler(
+                    servicer.PullModel,
+                    request_deserializer=corral_dot_v1_dot_model__manager__pb2.PullModelRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_model__manager__pb2.PullModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -314,6 +434,195 @@ class ModelManager:
             '/corral.v1.ModelManager/GetDefaultModel',
             corral_dot_v1_dot_model__manager__pb2.GetDefaultModelRequest.SerializeToString,
             corral_dot_v1_dot_model__manager__pb2.GetDefaultModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/corral.v1.ModelManager/ResolveModel',
+            corral_dot_v1_dot_model__manager__pb2.ResolveModelRequest.SerializeToString,
+            corral_dot_v1_dot_model__manager__pb2.ResolveModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/corral.v1.ModelManager/WatchModels',
+            corral_dot_v1_dot_model__manager__pb2.WatchModelsRequest.SerializeToString,
+            corral_dot_v1_dot_model__manager__pb2.WatchModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/corral.v1.ModelManager/GetMemory',
+            corral_dot_v1_dot_model__manager__pb2.GetMemoryRequest.SerializeToString,
+            corral_dot_v1_dot_model__manager__pb2.GetMemoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/corral.v1.ModelManager/PredictMemory',
+            corral_dot_v1_dot_model__manager__pb2.PredictMemoryRequest.SerializeToString,
+            corral_dot_v1_dot_model__manager__pb2.PredictMemoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchHub(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/corral.v1.ModelManager/SearchHub',
+            corral_dot_v1_dot_model__manager__pb2.SearchHubRequest.SerializeToString,
+            corral_dot_v1_dot_model__manager__pb2.SearchHubResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHubFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/corral.v1.ModelManager/ListHubFiles',
+            corral_dot_v1_dot_model__manager__pb2.ListHubFilesRequest.SerializeToString,
+            corral_dot_v1_dot_model__manager__pb2.ListHubFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PullModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/corral.v1.ModelManager/PullModel',
+            corral_dot_v1_dot_model__manager__pb2.PullModelRequest.SerializeToString,
+            corral_dot_v1_dot_model__manager__pb2.PullModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

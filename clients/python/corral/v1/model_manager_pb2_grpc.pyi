@@ -50,6 +50,22 @@ class ModelManagerStub:
     """Makes a model that is ready or loading the one for calls that name none."""
     GetDefaultModel: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.GetDefaultModelRequest, _model_manager_pb2.GetDefaultModelResponse]
     """Describes the default model; NO_DEFAULT_MODEL when there is none."""
+    ResolveModel: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.ResolveModelRequest, _model_manager_pb2.ResolveModelResponse]
+    """Says which model a name routes to, and why. Loads nothing."""
+    WatchModels: _grpc.UnaryStreamMultiCallable[_model_manager_pb2.WatchModelsRequest, _model_manager_pb2.WatchModelsResponse]
+    """Tells all there is, then every change as it happens, until the call ends."""
+    GetMemory: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.GetMemoryRequest, _model_manager_pb2.GetMemoryResponse]
+    """Describes the memory: budget, reserved, measured, free; by device and model."""
+    PredictMemory: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.PredictMemoryRequest, _model_manager_pb2.PredictMemoryResponse]
+    """Says what a model would take, without loading it."""
+    SearchHub: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.SearchHubRequest, _model_manager_pb2.SearchHubResponse]
+    """Searches the Hugging Face Hub for repositories with GGUF files."""
+    ListHubFiles: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.ListHubFilesRequest, _model_manager_pb2.ListHubFilesResponse]
+    """Lists the models in a repository on the Hub."""
+    PullModel: _grpc.UnaryStreamMultiCallable[_model_manager_pb2.PullModelRequest, _model_manager_pb2.PullModelResponse]
+    """Downloads a model from the Hub into the server's cache; loads nothing. The
+    download belongs to the server and goes on if the call ends.
+    """
 
 @_typing.type_check_only
 class ModelManagerAsyncStub(ModelManagerStub):
@@ -73,6 +89,22 @@ class ModelManagerAsyncStub(ModelManagerStub):
     """Makes a model that is ready or loading the one for calls that name none."""
     GetDefaultModel: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.GetDefaultModelRequest, _model_manager_pb2.GetDefaultModelResponse]  # type: ignore[assignment]
     """Describes the default model; NO_DEFAULT_MODEL when there is none."""
+    ResolveModel: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.ResolveModelRequest, _model_manager_pb2.ResolveModelResponse]  # type: ignore[assignment]
+    """Says which model a name routes to, and why. Loads nothing."""
+    WatchModels: _aio.UnaryStreamMultiCallable[_model_manager_pb2.WatchModelsRequest, _model_manager_pb2.WatchModelsResponse]  # type: ignore[assignment]
+    """Tells all there is, then every change as it happens, until the call ends."""
+    GetMemory: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.GetMemoryRequest, _model_manager_pb2.GetMemoryResponse]  # type: ignore[assignment]
+    """Describes the memory: budget, reserved, measured, free; by device and model."""
+    PredictMemory: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.PredictMemoryRequest, _model_manager_pb2.PredictMemoryResponse]  # type: ignore[assignment]
+    """Says what a model would take, without loading it."""
+    SearchHub: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.SearchHubRequest, _model_manager_pb2.SearchHubResponse]  # type: ignore[assignment]
+    """Searches the Hugging Face Hub for repositories with GGUF files."""
+    ListHubFiles: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.ListHubFilesRequest, _model_manager_pb2.ListHubFilesResponse]  # type: ignore[assignment]
+    """Lists the models in a repository on the Hub."""
+    PullModel: _aio.UnaryStreamMultiCallable[_model_manager_pb2.PullModelRequest, _model_manager_pb2.PullModelResponse]  # type: ignore[assignment]
+    """Downloads a model from the Hub into the server's cache; loads nothing. The
+    download belongs to the server and goes on if the call ends.
+    """
 
 class ModelManagerServicer(metaclass=_abc_1.ABCMeta):
     """Holds the models: loads, unloads, lists them, and knows the default one."""
@@ -129,5 +161,63 @@ class ModelManagerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_model_manager_pb2.GetDefaultModelResponse, _abc.Awaitable[_model_manager_pb2.GetDefaultModelResponse]]:
         """Describes the default model; NO_DEFAULT_MODEL when there is none."""
+
+    @_abc_1.abstractmethod
+    def ResolveModel(
+        self,
+        request: _model_manager_pb2.ResolveModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_manager_pb2.ResolveModelResponse, _abc.Awaitable[_model_manager_pb2.ResolveModelResponse]]:
+        """Says which model a name routes to, and why. Loads nothing."""
+
+    @_abc_1.abstractmethod
+    def WatchModels(
+        self,
+        request: _model_manager_pb2.WatchModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_model_manager_pb2.WatchModelsResponse], _abc.AsyncIterator[_model_manager_pb2.WatchModelsResponse]]:
+        """Tells all there is, then every change as it happens, until the call ends."""
+
+    @_abc_1.abstractmethod
+    def GetMemory(
+        self,
+        request: _model_manager_pb2.GetMemoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_manager_pb2.GetMemoryResponse, _abc.Awaitable[_model_manager_pb2.GetMemoryResponse]]:
+        """Describes the memory: budget, reserved, measured, free; by device and model."""
+
+    @_abc_1.abstractmethod
+    def PredictMemory(
+        self,
+        request: _model_manager_pb2.PredictMemoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_manager_pb2.PredictMemoryResponse, _abc.Awaitable[_model_manager_pb2.PredictMemoryResponse]]:
+        """Says what a model would take, without loading it."""
+
+    @_abc_1.abstractmethod
+    def SearchHub(
+        self,
+        request: _model_manager_pb2.SearchHubRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_manager_pb2.SearchHubResponse, _abc.Awaitable[_model_manager_pb2.SearchHubResponse]]:
+        """Searches the Hugging Face Hub for repositories with GGUF files."""
+
+    @_abc_1.abstractmethod
+    def ListHubFiles(
+        self,
+        request: _model_manager_pb2.ListHubFilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_manager_pb2.ListHubFilesResponse, _abc.Awaitable[_model_manager_pb2.ListHubFilesResponse]]:
+        """Lists the models in a repository on the Hub."""
+
+    @_abc_1.abstractmethod
+    def PullModel(
+        self,
+        request: _model_manager_pb2.PullModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_model_manager_pb2.PullModelResponse], _abc.AsyncIterator[_model_manager_pb2.PullModelResponse]]:
+        """Downloads a model from the Hub into the server's cache; loads nothing. The
+        download belongs to the server and goes on if the call ends.
+        """
 
 def add_ModelManagerServicer_to_server(servicer: ModelManagerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

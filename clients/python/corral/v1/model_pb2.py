@@ -22,10 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from corral.v1 import sampling_pb2 as corral_dot_v1_dot_sampling__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63orral/v1/model.proto\x12\tcorral.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x0bModelSource\x12\x0e\n\x04path\x18\x01 \x01(\tH\x00\x12%\n\x04\x64\x65mo\x18\x02 \x01(\x0b\x32\x15.corral.v1.DemoSourceH\x00\x42\x08\n\x06source\"\x0c\n\nDemoSource\"\xcb\x01\n\x0bLoadOptions\x12\x19\n\x0c\x63ontext_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05slots\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x17\n\nbatch_size\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x14\n\x07threads\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x18\n\x0bmax_waiting\x18\x05 \x01(\x05H\x04\x88\x01\x01\x42\x0f\n\r_context_sizeB\x08\n\x06_slotsB\r\n\x0b_batch_sizeB\n\n\x08_threadsB\x0e\n\x0c_max_waiting\"-\n\nModelError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xa3\x03\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.corral.v1.ModelState\x12\x12\n\nis_default\x18\x03 \x01(\x08\x12&\n\x06source\x18\x04 \x01(\x0b\x32\x16.corral.v1.ModelSource\x12\'\n\x07options\x18\x05 \x01(\x0b\x32\x16.corral.v1.LoadOptions\x12+\n\x0c\x63\x61pabilities\x18\x06 \x03(\x0e\x32\x15.corral.v1.Capability\x12$\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x15.corral.v1.ModelError\x12$\n\x05\x66\x61\x63ts\x18\x08 \x01(\x0b\x32\x15.corral.v1.ModelFacts\x12-\n\tloaded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x61\x63tive_requests\x18\x0b \x01(\x05\x12\x10\n\x08restarts\x18\x0c \x01(\x05\"\xa6\x02\n\nModelFacts\x12\x14\n\x0c\x61rchitecture\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x17\n\x0fparameter_count\x18\x03 \x01(\x01\x12\x14\n\x0cquantization\x18\x04 \x01(\t\x12\x12\n\nfile_bytes\x18\x05 \x01(\x01\x12\x12\n\nvocab_size\x18\x06 \x01(\x05\x12\x16\n\x0e\x65mbedding_size\x18\x07 \x01(\x05\x12\x17\n\x0ftrained_context\x18\x08 \x01(\x05\x12\x14\n\x0c\x63ontext_size\x18\t \x01(\x05\x12\x16\n\x0esequence_limit\x18\n \x01(\x05\x12\r\n\x05slots\x18\x0b \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x0c \x01(\x01\x12\x19\n\x11has_chat_template\x18\r \x01(\x08*V\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41PABILITY_GENERATE\x10\x01\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x02*\xa7\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x1a\n\x16MODEL_STATE_RESTARTING\x10\x03\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x42[\n\rdev.corral.v1P\x01Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\xaa\x02\tCorral.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63orral/v1/model.proto\x12\tcorral.v1\x1a\x18\x63orral/v1/sampling.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"s\n\x0bModelSource\x12\x0e\n\x04path\x18\x01 \x01(\tH\x00\x12%\n\x04\x64\x65mo\x18\x02 \x01(\x0b\x32\x15.corral.v1.DemoSourceH\x00\x12#\n\x03hub\x18\x03 \x01(\x0b\x32\x14.corral.v1.HubSourceH\x00\x42\x08\n\x06source\"o\n\tHubSource\x12\x0c\n\x04repo\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x14\n\x0cquantization\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\x12\x0f\n\x07offline\x18\x06 \x01(\x08\"\x0c\n\nDemoSource\"\xa5\x06\n\x0bLoadOptions\x12\x19\n\x0c\x63ontext_size\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\x05slots\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x17\n\nbatch_size\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x14\n\x07threads\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x18\n\x0bmax_waiting\x18\x05 \x01(\x05H\x04\x88\x01\x01\x12\x18\n\x0bubatch_size\x18\x06 \x01(\x05H\x05\x88\x01\x01\x12*\n\x0c\x63\x61\x63he_type_k\x18\x07 \x01(\x0e\x32\x14.corral.v1.CacheType\x12*\n\x0c\x63\x61\x63he_type_v\x18\x08 \x01(\x0e\x32\x14.corral.v1.CacheType\x12\x32\n\x0f\x66lash_attention\x18\t \x01(\x0e\x32\x19.corral.v1.FlashAttention\x12\x17\n\ngpu_layers\x18\n \x01(\x05H\x06\x88\x01\x01\x12\x0f\n\x07\x64\x65vices\x18\x0b \x03(\t\x12(\n\nsplit_mode\x18\x0c \x01(\x0e\x32\x14.corral.v1.SplitMode\x12\x14\n\x0ctensor_split\x18\r \x03(\x02\x12\x15\n\x08main_gpu\x18\x0e \x01(\x05H\x07\x88\x01\x01\x12\x15\n\x08use_mmap\x18\x0f \x01(\x08H\x08\x88\x01\x01\x12\x16\n\tuse_mlock\x18\x10 \x01(\x08H\t\x88\x01\x01\x12$\n\x04rope\x18\x11 \x01(\x0b\x32\x16.corral.v1.RopeScaling\x12$\n\x04lora\x18\x12 \x03(\x0b\x32\x16.corral.v1.LoraAdapter\x12#\n\x07pooling\x18\x13 \x01(\x0e\x32\x12.corral.v1.Pooling\x12\x15\n\rchat_template\x18\x14 \x01(\t\x12\x33\n\x10\x64\x65\x66\x61ult_sampling\x18\x15 \x01(\x0b\x32\x19.corral.v1.SamplingParamsB\x0f\n\r_context_sizeB\x08\n\x06_slotsB\r\n\x0b_batch_sizeB\n\n\x08_threadsB\x0e\n\x0c_max_waitingB\x0e\n\x0c_ubatch_sizeB\r\n\x0b_gpu_layersB\x0b\n\t_main_gpuB\x0b\n\t_use_mmapB\x0c\n\n_use_mlock\"\xc3\x01\n\x0bRopeScaling\x12(\n\x04type\x18\x01 \x01(\x0e\x32\x1a.corral.v1.RopeScalingType\x12\x16\n\tfreq_base\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12\x17\n\nfreq_scale\x18\x03 \x01(\x02H\x01\x88\x01\x01\x12\"\n\x15yarn_original_context\x18\x04 \x01(\x05H\x02\x88\x01\x01\x42\x0c\n\n_freq_baseB\r\n\x0b_freq_scaleB\x18\n\x16_yarn_original_context\"9\n\x0bLoraAdapter\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x12\n\x05scale\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x08\n\x06_scale\"-\n\nModelError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xb5\x05\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.corral.v1.ModelState\x12\x12\n\nis_default\x18\x03 \x01(\x08\x12&\n\x06source\x18\x04 \x01(\x0b\x32\x16.corral.v1.ModelSource\x12\'\n\x07options\x18\x05 \x01(\x0b\x32\x16.corral.v1.LoadOptions\x12+\n\x0c\x63\x61pabilities\x18\x06 \x03(\x0e\x32\x15.corral.v1.Capability\x12$\n\x05\x65rror\x18\x07 \x01(\x0b\x32\x15.corral.v1.ModelError\x12$\n\x05\x66\x61\x63ts\x18\x08 \x01(\x0b\x32\x15.corral.v1.ModelFacts\x12-\n\tloaded_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x61\x63tive_requests\x18\x0b \x01(\x05\x12\x10\n\x08restarts\x18\x0c \x01(\x05\x12\x1d\n\x04mode\x18\r \x01(\x0e\x32\x0f.corral.v1.Mode\x12\x0f\n\x07\x61liases\x18\x0e \x03(\t\x12\x0e\n\x06pinned\x18\x0f \x01(\x08\x12-\n\nkeep_alive\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\nexpires_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\ton_demand\x18\x12 \x01(\x08\x12\x18\n\x10running_requests\x18\x13 \x01(\x05\x12\x18\n\x10waiting_requests\x18\x14 \x01(\x05\x12*\n\x06memory\x18\x15 \x03(\x0b\x32\x1a.corral.v1.DeviceFootprint\"\x94\x01\n\x0f\x44\x65viceFootprint\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x16\n\x0ereserved_bytes\x18\x02 \x01(\x01\x12\x15\n\rweights_bytes\x18\x03 \x01(\x01\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x04 \x01(\x01\x12\x15\n\rcompute_bytes\x18\x05 \x01(\x01\x12\x16\n\x0emeasured_bytes\x18\x06 \x01(\x01\"\xa6\x02\n\nModelFacts\x12\x14\n\x0c\x61rchitecture\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x17\n\x0fparameter_count\x18\x03 \x01(\x01\x12\x14\n\x0cquantization\x18\x04 \x01(\t\x12\x12\n\nfile_bytes\x18\x05 \x01(\x01\x12\x12\n\nvocab_size\x18\x06 \x01(\x05\x12\x16\n\x0e\x65mbedding_size\x18\x07 \x01(\x05\x12\x17\n\x0ftrained_context\x18\x08 \x01(\x05\x12\x14\n\x0c\x63ontext_size\x18\t \x01(\x05\x12\x16\n\x0esequence_limit\x18\n \x01(\x05\x12\r\n\x05slots\x18\x0b \x01(\x05\x12\x14\n\x0cmemory_bytes\x18\x0c \x01(\x01\x12\x19\n\x11has_chat_template\x18\r \x01(\x08*\xcd\x01\n\tCacheType\x12\x1a\n\x16\x43\x41\x43HE_TYPE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43\x41\x43HE_TYPE_F32\x10\x01\x12\x12\n\x0e\x43\x41\x43HE_TYPE_F16\x10\x02\x12\x13\n\x0f\x43\x41\x43HE_TYPE_BF16\x10\x03\x12\x13\n\x0f\x43\x41\x43HE_TYPE_Q8_0\x10\x04\x12\x13\n\x0f\x43\x41\x43HE_TYPE_Q5_1\x10\x05\x12\x13\n\x0f\x43\x41\x43HE_TYPE_Q5_0\x10\x06\x12\x13\n\x0f\x43\x41\x43HE_TYPE_Q4_1\x10\x07\x12\x13\n\x0f\x43\x41\x43HE_TYPE_Q4_0\x10\x08*|\n\x0e\x46lashAttention\x12\x1f\n\x1b\x46LASH_ATTENTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46LASH_ATTENTION_AUTO\x10\x01\x12\x16\n\x12\x46LASH_ATTENTION_ON\x10\x02\x12\x17\n\x13\x46LASH_ATTENTION_OFF\x10\x03*f\n\tSplitMode\x12\x1a\n\x16SPLIT_MODE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSPLIT_MODE_NONE\x10\x01\x12\x14\n\x10SPLIT_MODE_LAYER\x10\x02\x12\x12\n\x0eSPLIT_MODE_ROW\x10\x03*\x8a\x01\n\x0fRopeScalingType\x12!\n\x1dROPE_SCALING_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16ROPE_SCALING_TYPE_NONE\x10\x01\x12\x1c\n\x18ROPE_SCALING_TYPE_LINEAR\x10\x02\x12\x1a\n\x16ROPE_SCALING_TYPE_YARN\x10\x03*W\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\x12\x10\n\x0cPOOLING_LAST\x10\x03*>\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMODE_SERVER\x10\x01\x12\x0f\n\x0bMODE_DIRECT\x10\x02*l\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41PABILITY_GENERATE\x10\x01\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x02\x12\x14\n\x10\x43\x41PABILITY_EMBED\x10\x03*\xc3\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x1a\n\x16MODEL_STATE_RESTARTING\x10\x03\x12\x18\n\x14MODEL_STATE_DRAINING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x12\x1a\n\x16MODEL_STATE_NOT_LOADED\x10\x06\x42[\n\rdev.corral.v1P\x01Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\xaa\x02\tCorral.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +35,40 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'corral.v1.model_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.corral.v1P\001Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\252\002\tCorral.V1'
-  _globals['_CAPABILITY']._serialized_start=1135
-  _globals['_CAPABILITY']._serialized_end=1221
-  _globals['_MODELSTATE']._serialized_start=1224
-  _globals['_MODELSTATE']._serialized_end=1391
-  _globals['_MODELSOURCE']._serialized_start=69
-  _globals['_MODELSOURCE']._serialized_end=147
-  _globals['_DEMOSOURCE']._serialized_start=149
-  _globals['_DEMOSOURCE']._serialized_end=161
-  _globals['_LOADOPTIONS']._serialized_start=164
-  _globals['_LOADOPTIONS']._serialized_end=367
-  _globals['_MODELERROR']._serialized_start=369
-  _globals['_MODELERROR']._serialized_end=414
-  _globals['_MODEL']._serialized_start=417
-  _globals['_MODEL']._serialized_end=836
-  _globals['_MODELFACTS']._serialized_start=839
-  _globals['_MODELFACTS']._serialized_end=1133
+  _globals['_CACHETYPE']._serialized_start=2628
+  _globals['_CACHETYPE']._serialized_end=2833
+  _globals['_FLASHATTENTION']._serialized_start=2835
+  _globals['_FLASHATTENTION']._serialized_end=2959
+  _globals['_SPLITMODE']._serialized_start=2961
+  _globals['_SPLITMODE']._serialized_end=3063
+  _globals['_ROPESCALINGTYPE']._serialized_start=3066
+  _globals['_ROPESCALINGTYPE']._serialized_end=3204
+  _globals['_POOLING']._serialized_start=3206
+  _globals['_POOLING']._serialized_end=3293
+  _globals['_MODE']._serialized_start=3295
+  _globals['_MODE']._serialized_end=3357
+  _globals['_CAPABILITY']._serialized_start=3359
+  _globals['_CAPABILITY']._serialized_end=3467
+  _globals['_MODELSTATE']._serialized_start=3470
+  _globals['_MODELSTATE']._serialized_end=3665
+  _globals['_MODELSOURCE']._serialized_start=127
+  _globals['_MODELSOURCE']._serialized_end=242
+  _globals['_HUBSOURCE']._serialized_start=244
+  _globals['_HUBSOURCE']._serialized_end=355
+  _globals['_DEMOSOURCE']._serialized_start=357
+  _globals['_DEMOSOURCE']._serialized_end=369
+  _globals['_LOADOPTIONS']._serialized_start=372
+  _globals['_LOADOPTIONS']._serialized_end=1177
+  _globals['_ROPESCALING']._serialized_start=1180
+  _globals['_ROPESCALING']._serialized_end=1375
+  _globals['_LORAADAPTER']._serialized_start=1377
+  _globals['_LORAADAPTER']._serialized_end=1434
+  _globals['_MODELERROR']._serialized_start=1436
+  _globals['_MODELERROR']._serialized_end=1481
+  _globals['_MODEL']._serialized_start=1484
+  _globals['_MODEL']._serialized_end=2177
+  _globals['_DEVICEFOOTPRINT']._serialized_start=2180
+  _globals['_DEVICEFOOTPRINT']._serialized_end=2328
+  _globals['_MODELFACTS']._serialized_start=2331
+  _globals['_MODELFACTS']._serialized_end=2625
 # @@protoc_insertion_point(module_scope)
