@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from corral_server.errors import FieldViolation, InvalidFields
-from corral_server.rpc.limits import Range
+from corral_server.rpc.limits import MAX_PATH_BYTES, Range
 
 
 class Checker:
@@ -42,6 +42,17 @@ class Checker:
         # Characters bound bytes from below, so most texts are never encoded for this.
         length = len(text) if len(text) > most or len(text) * 4 <= most else len(text.encode())
         self.require(length <= most, field, f"must be at most {most} bytes, has {length} or more")
+
+    def choice(self, value: int, known: Mapping[Any, Any], field: str) -> Any:
+        """`value` if it is one of `known`; 0, which means "not set", where it is not."""
+        self.require(value == 0 or value in known, field, f"{value} is no value known here")
+        return value if value in known else 0
+
+    def path(self, path: str, field: str) -> None:
+        """An absolute path. Where it leads is not looked at."""
+        self.size(path, MAX_PATH_BYTES, field)
+        self.require(path.startswith("/"), field, "must be an absolute path")
+        self.require(path.isprintable(), field, "must not have control characters")
 
     def json(self, text: str, kind: type, field: str) -> None:
         try:

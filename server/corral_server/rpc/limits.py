@@ -39,7 +39,19 @@ LOAD = {
     "batch_size": Range(1, 8192),
     "threads": Range(1, 512),
     "max_waiting": Range(0, 100_000),
+    "ubatch_size": Range(1, 8192),
+    "gpu_layers": Range(-1, 1000),
+    "main_gpu": Range(0, 15),
 }
+ROPE = {
+    "freq_base": Range(0, 1e9, above=True),
+    "freq_scale": Range(0, 1000, above=True),
+    "yarn_original_context": Range(0, 2**24),
+}
+TENSOR_SPLIT = Range(0, 1e9)
+LORA_SCALE = Range(-100, 100)
+KEEP_ALIVE_S = Range(0, 30 * 24 * 3600)
+HUB_LIMIT = Range(1, 100)
 DRAIN_TIMEOUT_S = Range(0, 3600)
 
 MAX_TEXT_BYTES = 4 * 1024 * 1024
@@ -55,3 +67,9 @@ MAX_NAME_BYTES = 128
 MAX_DESCRIPTION_BYTES = 4096
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_PATH_BYTES = 4096
+MAX_TEMPLATE_BYTES = 512 * 1024
+MAX_DEVICES = 16
+MAX_LORAS = 16
+MAX_ALIASES = 16
+MAX_QUERY_BYTES = 256
+MAX_EMBED_INPUTS = 4096
