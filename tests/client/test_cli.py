@@ -295,6 +295,23 @@ def test_serve_comes_from_another_distribution(
     assert "Round them up." in corral("--help").out
 
 
+def test_a_plugin_may_have_commands_of_its_own(
+    corral: Corral, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(tmp_path, "pen = pen_plugin:pen")
+    (tmp_path / "pen_plugin.py").write_text(
+        "import typer\n"
+        "pen = typer.Typer(help='Where they sleep.')\n"
+        "@pen.command()\n"
+        "def count(address: str = '') -> None:\n"
+        "    typer.echo(f'asked {address}')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert corral("--address", "there", "pen", "count").out == "asked there\n"
+    assert "Where they sleep." in corral("--help").out
+    assert "Usage: corral pen [OPTIONS] COMMAND" in corral("pen", "--help").out
+
+
 def test_a_plugin_that_cannot_be_loaded_breaks_only_itself(
     corral: Corral, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

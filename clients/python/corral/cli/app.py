@@ -19,8 +19,8 @@ SERVE = "serve"
 class Commands(TyperGroup):
     """The commands, with those of the entry-point group `corral.commands` among them.
 
-    A plug-in is a function as typer takes them. It is imported when its command is run or its
-    help is shown, so that the other commands do not pay for it.
+    A plug-in is a function as typer takes them, or a typer.Typer with commands of its own. It is
+    imported when its command is run or its help is shown, so that the others do not pay for it.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -31,17 +31,26 @@ class Commands(TyperGroup):
         if cmd_name in self.commands:
             return self.commands[cmd_name]
         if cmd_name in self.list_commands(ctx):
-            alone = typer.Typer(add_completion=False)
-            alone.command(cmd_name)(_plugin(cmd_name))
-            return typer.main.get_command(alone)
+            return _command(cmd_name, _plugin(cmd_name))
         return None
 
 
-def _plugin(name: str) -> Callable[..., object]:
-    """The function of a plug-in, or one that says why there is none."""
+def _command(name: str, plugin: Callable[..., object] | typer.Typer) -> Any:
+    """A plug-in as the command `name`."""
+    if isinstance(plugin, typer.Typer):
+        group = typer.main.get_group(plugin)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(plugin)
+    return typer.main.get_command(alone)
+
+
+def _plugin(name: str) -> Callable[..., object] | typer.Typer:
+    """What a plug-in brings, or a function that says why there is nothing."""
     for plugin in entry_points(group=PLUGINS, name=name):
         try:
-            loaded: Callable[..., object] = plugin.load()
+            loaded: Callable[..., object] | typer.Typer = plugin.load()
         except Exception as err:  # whatever is wrong with it, the other commands must work
             return _unavailable(f"corral {name} is installed but cannot be loaded: {err}")
         return loaded
@@ -82,10 +91,18 @@ app.command()(server.info)
 @app.callback()
 def with_address(context: typer.Context, address: Address = None) -> None:
     """Hands an --address written before the command to the command, as its default."""
-    if address is not None:
+    name = context.invoked_subcommand
+    if address is not None and name is not None:
         assert isinstance(context.command, Commands)
-        commands = context.command.list_commands(context)
-        context.default_map = {name: {"address": address} for name in commands}
+        invoked = context.command.get_command(context, name)
+        context.default_map = {name: _with_address(invoked, address)}
+
+
+def _with_address(command: Any, address: str) -> dict[str, Any]:
+    """The default of --address for a command, and for the commands it has."""
+    commands = getattr(command, "commands", {})
+    below = {name: _with_address(each, address) for name, each in commands.items()}
+    return {"address": address, **below}
 
 
 def run(arguments: Sequence[str] | None) -> None:
