@@ -20,11 +20,11 @@ from demo.model import DemoModel, ModelShape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    num_steps: int = 6500
+    num_steps: int = 5500
     batch_tokens: int = 4096
     peak_rate: float = 3e-3
     warmup_steps: int = 100
-    decay_share: float = 0.35
+    decay_share: float = 0.68
     weight_decay: float = 0.1
     clip_norm: float = 1.0
     seed: int = 1

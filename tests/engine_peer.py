@@ -49,7 +49,7 @@ class EnginePeer:
     def expect(self, kind: type[R]) -> R:
         """The next report, which is of this kind."""
         report = self.report()
-        assert isinstance(report, kind), f"{report} is no {kind.__name__}"
+        assert isinstance(report, kind), f"{str(report)[:500]} is no {kind.__name__}"
         return report
 
     def skip_to(self, kind: type[R]) -> R:

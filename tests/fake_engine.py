@@ -202,10 +202,9 @@ class FakeEngine:
                 if not self._script.ignores_cancel:
                     self._held.pop(command.call, None)
             case Tokenize():
-                if command.text == Prompts.FINISH:
-                    self._finish_held()
                 tokens = tuple(Token(byte, bytes([byte])) for byte in command.text.encode())
-                self._channel.send([Tokenized(command.call, tokens)])
+                ends = self._finish_held() if command.text == Prompts.FINISH else []
+                self._channel.send([Tokenized(command.call, tokens), *ends])
             case Detokenize():
                 self._channel.send([Detokenized(command.call, bytes(command.token_ids))])
             case CountTokens():
@@ -237,10 +236,10 @@ class FakeEngine:
     def _reject(self, call: int, error: CorralError) -> None:
         self._channel.send([Rejected(call, Failure.of(error))])
 
-    def _finish_held(self) -> None:
+    def _finish_held(self) -> list[Report]:
         ends: list[Report] = [Output(call, _finished(count)) for call, count in self._held.items()]
         self._held.clear()
-        self._channel.send(ends)
+        return ends
 
     def _count(self, call: int, prompt: Prompt) -> None:
         text = _text(prompt)

@@ -1,4 +1,4 @@
-"""Callers' text cannot become a control token, alone or beside other text, and is left alone else."""
+"""Callers' text cannot become a control token, alone or beside others, and is else left alone."""
 
 import pytest
 from hypothesis import example, given

@@ -1,13 +1,11 @@
 """The engine between its channel and its runner: every command answered, one frame a step."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from engine_peer import DEADLINE_S, EnginePeer, text_of
-from scripted_runner import END, ScriptedRunner, ScriptedVocabulary, alone, saying
 
 from corral_server.engine.loop import EngineLoop
 from corral_server.engine.prompt import PromptEncoder
@@ -22,12 +20,13 @@ from corral_server.errors import (
 from corral_server.ipc.channel import Channel, ChannelClosed
 from corral_server.ipc.messages import (
     Cancel,
-    CountTokens,
     Counted,
+    CountTokens,
     Detokenize,
     Detokenized,
     Output,
     Rejected,
+    Report,
     Submit,
     Tokenize,
     Tokenized,
@@ -46,18 +45,33 @@ from corral_server.request import (
     Token,
     TokenPrompt,
 )
+from engine_peer import DEADLINE_S, EnginePeer, text_of
+from scripted_runner import END, ScriptedRunner, ScriptedVocabulary, alone, saying
 
 LIMIT = 64
 
 
+class WideVocabulary(ScriptedVocabulary):
+    """One whose first token is a million bytes long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces[0] = bytes(1_000_000)
+
+
 @contextmanager
 def running(
-    runner: ScriptedRunner | None = None, *, slots: int = 4, cells: int = 256, max_waiting: int = 8
+    runner: ScriptedRunner | None = None,
+    *,
+    slots: int = 4,
+    cells: int = 256,
+    max_waiting: int = 8,
+    vocabulary: ScriptedVocabulary | None = None,
 ) -> Iterator[EnginePeer]:
     """A loop in a thread until the end of the block, when its channel closes and so it ends."""
     peer, theirs = EnginePeer.pair()
     channel = Channel(theirs)
-    vocabulary = ScriptedVocabulary()
+    vocabulary = vocabulary or ScriptedVocabulary()
     loop = EngineLoop(
         channel,
         scheduler=Scheduler(slots=slots, cells=cells, batch_tokens=16, max_waiting=max_waiting),
@@ -86,24 +100,34 @@ def running(
     assert [type(end) for end in ends] == [ChannelClosed]
 
 
-class Gate:
-    """Lets a runner compute one step for every `open`."""
+@contextmanager
+def stepping(**options: Any) -> Iterator[tuple[EnginePeer, Callable[[], list[Report]]]]:
+    """A running loop whose steps wait to be let through: the function lets one, for its frame."""
+    runner = ScriptedRunner()
+    steps = threading.Semaphore(0)
 
-    def __init__(self, runner: ScriptedRunner) -> None:
-        self._steps = threading.Semaphore(0)
-        runner.before_step = self._wait
+    def wait() -> None:
+        assert steps.acquire(timeout=DEADLINE_S)
 
-    def open(self, steps: int = 1) -> None:
-        self._steps.release(steps)
+    runner.before_step = wait
+    with running(runner, **options) as peer:
 
-    def _wait(self) -> None:
-        assert self._steps.acquire(timeout=DEADLINE_S)
+        def step() -> list[Report]:
+            steps.release()
+            return peer.frame()
+
+        yield peer, step
+        steps.release(1000)
 
 
 def submit(call: int, prompt: Prompt | str = "abc", **request: Any) -> Submit:
     if isinstance(prompt, str):
         prompt = TextPrompt(text=prompt)
     return Submit(call, GenerationRequest(prompt=prompt, **request))
+
+
+def calls_of(frame: list[Report]) -> list[int]:
+    return [report.call for report in frame if isinstance(report, Output)]
 
 
 def failure(peer: EnginePeer, call: int) -> CorralError:
@@ -212,9 +236,7 @@ def test_one_request_too_many_is_refused() -> None:
 
 def test_a_template_that_fails_refuses_only_its_conversation() -> None:
     with running() as peer:
-        # There is a template, but the one for tools is missing; and this content is no template's.
-        broken = Conversation(messages=())
-        peer.send(submit(1, broken), submit(2, max_tokens=2))
+        peer.send(submit(1, Conversation(messages=())), submit(2, max_tokens=2))
         error = failure(peer, 1)
         assert 2 in peer.answers(2)
     assert type(error) is ChatTemplateFailed
@@ -235,30 +257,22 @@ def test_a_refusal_does_not_touch_those_that_run() -> None:
 
 
 def test_a_slot_is_free_within_one_step_of_its_cancel() -> None:
-    runner = ScriptedRunner()
-    gate = Gate(runner)
-    with running(runner, slots=1) as peer:
-        peer.send(submit(1), submit(2, max_tokens=1))
-        gate.open()
-        peer.frame()
+    with stepping(slots=1) as (peer, step):
+        peer.send(submit(1), submit(2))
+        step()
         peer.send(Cancel(1))
-        gate.open(2)
-        calls = [[r.call for r in peer.frame() if isinstance(r, Output)] for _ in range(2)]
-        gate.open(3)
-    # The step that may have begun before the cancel was heard, then the other's.
-    assert calls[-1] == [2, 2] or calls[0] == [2, 2]
+        # The next step may have begun before the cancel was heard.
+        step()
+        assert [calls_of(step()), calls_of(step())] == [[2], [2]]
 
 
 def test_a_cancelled_request_is_told_nothing_more() -> None:
-    with running() as peer:
-        peer.send(submit(1), submit(2, max_tokens=5))
+    with stepping() as (peer, step):
+        peer.send(submit(1), submit(2))
+        assert set(calls_of(step())) == {1, 2}
         peer.send(Cancel(1))
-        peer.answers_of = None  # type: ignore[attr-defined]
-        while True:
-            frame = peer.frame()
-            if any(isinstance(r, Output) and isinstance(r.event, Finished) for r in frame):
-                break
-        assert all(isinstance(r, Output) and r.call == 2 for r in frame)
+        step()
+        assert [calls_of(step()) for _ in range(5)] == [[2]] * 5
 
 
 def test_cancelling_an_unknown_call_is_harmless() -> None:
@@ -308,6 +322,14 @@ def test_tokens_out_of_the_vocabulary_cannot_be_joined() -> None:
     assert [violation.field for violation in error.violations] == ["token_ids"]
 
 
+def test_tokens_whose_text_no_frame_could_hold_are_not_joined() -> None:
+    with running(vocabulary=WideVocabulary()) as peer:
+        peer.send(Detokenize(1, (0,) * 17, False), CountTokens(2, TextPrompt(text="x")))
+        error = failure(peer, 1)
+        assert peer.expect(Counted).call == 2
+    assert [violation.field for violation in error.violations] == ["token_ids"]
+
+
 def test_count_tokens_of_a_conversation() -> None:
     message = Message(role="user", content="hello")
     with running() as peer:
@@ -316,14 +338,8 @@ def test_count_tokens_of_a_conversation() -> None:
 
 
 def test_questions_are_answered_while_others_generate() -> None:
-    runner = ScriptedRunner()
-    gate = Gate(runner)
-    with running(runner) as peer:
-        peer.send(submit(1, max_tokens=50))
-        gate.open()
-        peer.frame()
+    with stepping() as (peer, step):
+        peer.send(submit(1))
+        step()
         peer.send(CountTokens(2, TextPrompt(text="hello")))
-        gate.open(2)
-        frames = [peer.frame(), peer.frame()]
-        gate.open(50)
-    assert Counted(2, 5) in [*frames[0], *frames[1]]
+        assert Counted(2, 5) in [*step(), *step()]

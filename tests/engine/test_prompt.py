@@ -61,7 +61,9 @@ def encoder(vocabulary: Vocabulary) -> PromptEncoder:
 
 
 def make_encoder(
-    vocabulary: Vocabulary, template: str | None = EVERYTHING, tool_template: str | None = EVERYTHING
+    vocabulary: Vocabulary,
+    template: str | None = EVERYTHING,
+    tool_template: str | None = EVERYTHING,
 ) -> PromptEncoder:
     return PromptEncoder(vocabulary, template=template, tool_template=tool_template)
 
@@ -141,7 +143,12 @@ def test_a_control_token_cannot_be_spread_over_turns(vocabulary: Vocabulary) -> 
 
 
 fragments = st.sampled_from(
-    [t[i:j] for t in (*NESTED, *CONTROL_TOKENS) for i in range(len(t)) for j in range(i, len(t) + 1)]
+    [
+        t[i:j]
+        for t in (*NESTED, *CONTROL_TOKENS)
+        for i in range(len(t))
+        for j in range(i, len(t) + 1)
+    ]
 )
 
 
@@ -193,7 +200,9 @@ def test_half_a_surrogate_pair_is_tokenized_as_something(
 
 def test_a_conversation_with_half_a_surrogate_pair_is_tokenized(encoder: PromptEncoder) -> None:
     tool = Tool("f", "", '{"a": "\\ud800"}')
-    assert encoder.encode(Conversation(messages=(Message(role="user", content="x"),), tools=(tool,)))
+    assert encoder.encode(
+        Conversation(messages=(Message(role="user", content="x"),), tools=(tool,))
+    )
 
 
 # The start token

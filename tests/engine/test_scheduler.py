@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_runner import ScriptedRunner, ScriptedVocabulary, alone
 
 from corral_server.engine.batch import Batch
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Sequence
 from corral_server.errors import QueueFull
 from corral_server.request import Finished, FinishReason, GenerationRequest, TextPrompt
+from scripted_runner import ScriptedRunner, ScriptedVocabulary, alone
 
 VOCABULARY = ScriptedVocabulary()
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from scripted_runner import END, END_TEXT, ScriptedVocabulary
 
 from corral_server.engine.sequence import Sequence
 from corral_server.request import (
@@ -16,6 +15,7 @@ from corral_server.request import (
     Timings,
     Token,
 )
+from scripted_runner import END, END_TEXT, ScriptedVocabulary
 
 PROMPT = list(b"abc")
 LIMIT = 64

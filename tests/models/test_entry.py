@@ -132,7 +132,7 @@ async def test_all_who_watch_are_told() -> None:
     watches = [entry.watch_load() for _ in range(3)]
     for watch in watches:
         await anext(watch)
-    waiting = [asyncio.create_task(anext(watch)) for watch in watches]  # type: ignore[arg-type]
+    waiting = [asyncio.ensure_future(anext(watch)) for watch in watches]
     await asyncio.sleep(0)
     entry.become(DRAINING)
     ends = await asyncio.gather(*waiting, return_exceptions=True)

@@ -4,19 +4,19 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from conftest import MakeSpec, running_engines
-from fake_engine import COMMAND, Prompts, Script, write_model
 
-from corral_server.config import EngineTimeouts, ModelSpec, PathSource
+from conftest import MakeSpec, running_engines
+from corral_server.config import EngineTimeouts, ModelSpec
 from corral_server.errors import EngineRestarting, InternalError, ModelFailed, ModelFileInvalid
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.supervisor import supervise
 from corral_server.request import GenerationRequest, TextPrompt
+from fake_engine import COMMAND, Prompts
 
 pytestmark = pytest.mark.asyncio
 

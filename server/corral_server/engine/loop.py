@@ -8,7 +8,13 @@ from corral_server.engine.batch import Batch
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Pieces, Sampler, Sequence
-from corral_server.errors import ContextLengthExceeded, CorralError, InternalError
+from corral_server.errors import (
+    ContextLengthExceeded,
+    CorralError,
+    FieldViolation,
+    InternalError,
+    InvalidFields,
+)
 from corral_server.ipc.channel import Channel
 from corral_server.ipc.messages import (
     Answer,
@@ -31,6 +37,9 @@ from corral_server.ipc.messages import (
 )
 from corral_server.llama.context import NoCells
 from corral_server.request import GenerationRequest, Started, Token
+
+# A token can be hundreds of bytes long, and a frame has its limit.
+_MAX_DETOKENIZED_BYTES = 16 * 1024 * 1024
 
 
 class Runner(Protocol):
@@ -80,7 +89,7 @@ class EngineLoop:
             tokens = self._runner.execute(batch)
         except NoCells:
             # The scheduler counts cells: only a cache that spends more than one a token gets here.
-            if not self._scheduler.preempt_youngest():
+            if not self._scheduler.shrink():
                 raise
             return []
         return self._scheduler.update(batch, tokens)
@@ -153,4 +162,7 @@ class EngineLoop:
         raw = self._vocabulary.detokenize(
             command.token_ids, unparse_special=command.unparse_special
         )
+        if len(raw) > _MAX_DETOKENIZED_BYTES:
+            why = f"must join to at most {_MAX_DETOKENIZED_BYTES} bytes, not {len(raw)}"
+            raise InvalidFields.of(FieldViolation("token_ids", why))
         return Detokenized(command.call, raw)

@@ -33,6 +33,17 @@ def _frame(messages: Sequence[Any]) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
+def _frames(messages: Sequence[Any]) -> list[bytes]:
+    """One frame, or as many as the limit takes: answers to many large questions can come at once."""
+    try:
+        return [_frame(messages)]
+    except ValueError:
+        if len(messages) == 1:
+            raise
+        half = len(messages) // 2
+        return _frames(messages[:half]) + _frames(messages[half:])
+
+
 class Channel:
     """The engine's end: blocking, for one thread."""
 
@@ -44,7 +55,8 @@ class Channel:
     def send(self, reports: Sequence[Report]) -> None:
         """Sends one frame, blocking while the server is behind. Raises ChannelClosed."""
         try:
-            self._socket.sendall(_frame(reports))
+            for frame in _frames(reports):
+                self._socket.sendall(frame)
         except OSError as gone:
             raise ChannelClosed from gone
 

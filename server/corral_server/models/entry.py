@@ -50,7 +50,6 @@ class ModelEntry:
     last_used_at: float | None = None
     leases: int = 0
     restarts: int = 0
-    replaced_default: str | None = None
     _hurried: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -41,7 +41,8 @@ class ModelRegistry:
         self._entries: dict[str, ModelEntry] = {}
         self._supervisors: dict[ModelEntry, asyncio.Task[None]] = {}
         self._unloads: dict[ModelEntry, asyncio.Task[None]] = {}
-        self._default: str | None = None
+        # The last is the default. It goes back to those before it if its load fails.
+        self._defaults: list[str] = []
         self._observers: list[Callable[[ModelEntry], None]] = []
         self._closing = False
 
@@ -56,17 +57,17 @@ class ModelRegistry:
 
     @property
     def default_id(self) -> str | None:
-        return self._default
+        return self._defaults[-1] if self._defaults else None
 
     def resolve(self, id: str) -> ModelEntry:
         """The entry of `id`, or of the default model for "". Raises ModelNotFound or
         NoDefaultModel."""
-        if not id and self._default is None:
+        if not id and not self._defaults:
             raise NoDefaultModel(
                 "no model was named and none is the default; "
                 f"name one of these or set a default: {self._known()}"
             )
-        entry = self._entries.get(id or self._default or "")
+        entry = self._entries.get(id or self._defaults[-1])
         if entry is None:
             raise ModelNotFound(
                 f"no model {id!r} is loaded; loaded are: {self._known()}",
@@ -101,9 +102,8 @@ class ModelRegistry:
                 "unload it first",
                 model=spec.id,
             )
-        if make_default and self._default != spec.id:
-            entry.replaced_default = self._default
-            self._default = spec.id
+        if make_default:
+            self._make_default(entry)
         return entry
 
     def _begin(self, spec: ModelSpec) -> ModelEntry:
@@ -121,6 +121,10 @@ class ModelRegistry:
         first; with `force` it ends the draining. Raises ModelNotFound.
         """
         entry = self.resolve(id)
+        self._begin_unload(entry, drain_timeout_s, force)
+        await self._end_of_unload(entry)
+
+    def _begin_unload(self, entry: ModelEntry, drain_timeout_s: float, force: bool) -> None:
         if entry not in self._unloads:
             drains = entry.state is ModelState.READY and not force
             entry.become(ModelState.DRAINING)
@@ -131,7 +135,6 @@ class ModelRegistry:
             self._unloads[entry] = asyncio.create_task(unload, name=f"unload {entry.id}")
         elif force:
             entry.stop_draining()
-        await self._end_of_unload(entry)
 
     async def _end_of_unload(self, entry: ModelEntry) -> None:
         await asyncio.shield(self._unloads[entry])
@@ -147,8 +150,9 @@ class ModelRegistry:
             # Once only: a second cancel would interrupt the clean-up of the first.
             supervisor.cancel()
         await asyncio.wait([supervisor])
-        if self._default == entry.id:
-            self._default = None
+        if self.default_id == entry.id:
+            self._defaults.clear()
+        self._forget_default(entry)
         self._remove(entry)
 
     def _remove(self, entry: ModelEntry) -> None:
@@ -160,8 +164,10 @@ class ModelRegistry:
     async def close(self) -> None:
         """Unloads everything at once and loads nothing more."""
         self._closing = True
-        unloads = (self.unload(id, drain_timeout_s=0.0, force=True) for id in list(self._entries))
-        await asyncio.gather(*unloads)
+        entries = self.entries()
+        for entry in entries:
+            self._begin_unload(entry, 0.0, force=True)
+        await asyncio.gather(*(self._end_of_unload(entry) for entry in entries))
 
     # Routing.
 
@@ -170,7 +176,7 @@ class ModelRegistry:
         entry = self.resolve(id)
         if entry.state in (ModelState.FAILED, ModelState.DRAINING):
             entry.ready_engine()
-        self._default = entry.id
+        self._make_default(entry)
         return entry
 
     @asynccontextmanager
@@ -195,14 +201,19 @@ class ModelRegistry:
         finally:
             entry.release()
 
+    def _make_default(self, entry: ModelEntry) -> None:
+        self._forget_default(entry)
+        self._defaults.append(entry.id)
+
+    def _forget_default(self, entry: ModelEntry) -> None:
+        if entry.id in self._defaults:
+            self._defaults.remove(entry.id)
+
     def _notify(self, entry: ModelEntry) -> None:
         if entry.state is ModelState.FAILED and entry.loaded_at is None:
-            self._take_default_back(entry)
+            # A load that failed must not have changed where calls go.
+            self._forget_default(entry)
+        elif entry.state is ModelState.READY and entry.id in self._defaults:
+            del self._defaults[: self._defaults.index(entry.id)]
         for observer in self._observers:
             observer(entry)
-
-    def _take_default_back(self, entry: ModelEntry) -> None:
-        """A load that failed must not have changed where calls go."""
-        if self._default == entry.id:
-            earlier = entry.replaced_default
-            self._default = earlier if earlier in self._entries else None

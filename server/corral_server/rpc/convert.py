@@ -131,6 +131,13 @@ def chat(request: AnyChatRequest) -> GenerationRequest:
 
 
 def _common(request: AnyGenerateRequest | AnyChatRequest, check: Checker) -> dict[str, Any]:
+    length = len(request.request_id)
+    check.require(
+        length <= limits.MAX_REQUEST_ID,
+        "request_id",
+        f"must be at most {limits.MAX_REQUEST_ID} characters, has {length}",
+    )
+    check.require(request.request_id.isprintable(), "request_id", "must be printable")
     if request.HasField("max_tokens"):
         check.number(request.max_tokens, limits.MAX_TOKENS, "max_tokens")
     return {
@@ -236,11 +243,7 @@ def _check_tool_name(name: str, prefix: str, check: Checker) -> None:
 
 
 def request_id(given: str) -> str:
-    """The caller's name for a request, or a new one. Raises InvalidFields."""
-    check = Checker()
-    check.size(given, limits.MAX_NAME_BYTES, "request_id")
-    check.require(given.isprintable(), "request_id", "must be printable")
-    check.close()
+    """The caller's name for a request, which is checked with the rest of it, or a new one."""
     return given or secrets.token_hex(8)
 
 
