@@ -6,7 +6,7 @@ from typing import Any, Self, cast
 
 import corral
 from corral import aio
-from corral.v1.inference_pb2 import GenerateStreamResponse
+from corral.sync.stream import Stream
 
 
 def awaited(client: corral.Client) -> aio.Client:
@@ -25,7 +25,7 @@ class _Face:
 
 def _call(method: Any, *args: Any, **kwargs: Any) -> Any:
     result = method(*args, **kwargs)
-    if isinstance(result, corral.AnswerStream):
+    if isinstance(result, Stream):
         return _Stream(result)
     return _iterate(result) if isinstance(result, Iterator) else _done(result)
 
@@ -40,7 +40,7 @@ async def _iterate(items: Iterator[Any]) -> AsyncIterator[Any]:
 
 
 class _Stream:
-    def __init__(self, behind: corral.AnswerStream[GenerateStreamResponse]) -> None:
+    def __init__(self, behind: Any) -> None:
         self._behind = behind
 
     def __getattr__(self, name: str) -> Any:
@@ -49,12 +49,12 @@ class _Stream:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> corral.Delta:
-        for delta in self._behind:
-            return delta
+    async def __anext__(self) -> Any:
+        for item in self._behind:
+            return item
         raise StopAsyncIteration
 
-    def events(self) -> AsyncIterator[GenerateStreamResponse]:
+    def events(self) -> AsyncIterator[Any]:
         return _iterate(self._behind.events())
 
     async def __aenter__(self) -> Self:

@@ -1,16 +1,19 @@
-"""A scripted server, and clients of it."""
+"""A scripted server, clients of it, and the command."""
 
+import io
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
-import corral
-from corral import aio
+from corral import Client, aio
 from corral.channel import SERVICE_CONFIG
+from corral.cli import main
 
 from .awaited import awaited
+from .command import Corral, Result
 from .scripted_server import ScriptedServer, run_scripted_server
 
 # As always, but the pauses between attempts are short.
@@ -29,8 +32,26 @@ async def client(
 ) -> AsyncIterator[aio.Client]:
     """The blocking client and the asyncio one, both to be awaited."""
     if request.param == "sync":
-        with corral.Client(server.address, options=QUICK) as blocking:
+        with Client(server.address, options=QUICK) as blocking:
             yield awaited(blocking)
     else:
         async with aio.Client(server.address, options=QUICK) as asynchronous:
             yield asynchronous
+
+
+@pytest.fixture
+def corral(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Corral:
+    """Runs `corral ARGUMENTS` with `stdin` piped in."""
+    monkeypatch.setenv("CORRAL_ADDRESS", server.address)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr("corral.cli.app.PLUGINS", "corral.tests")
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        return Result(caught.value.code, *capsys.readouterr())
+
+    return run

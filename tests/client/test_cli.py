@@ -1,139 +1,21 @@
 """The commands, run in this process against a scripted server."""
 
-import io
-import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import pytest
-from google.protobuf.json_format import ParseDict
 from google.rpc.error_details_pb2 import BadRequest
 from grpc import StatusCode
 
-from corral.cli import main
 from corral.cli.failures import report
 from corral.errors import BY_REASON, CorralError
-from corral.v1.model_manager_pb2 import ListModelsResponse
 
-from .scripted_server import FAILED, MODEL, ScriptedServer, reason, refusal, stream_of
-
-
-@dataclass(frozen=True)
-class Result:
-    code: object
-    out: str
-    err: str
-
-    @property
-    def json(self) -> list[dict[str, Any]]:
-        """The lines of stdout, each a JSON document."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Corral: TypeAlias = Callable[..., Result]
-
-
-@pytest.fixture
-def corral(
-    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Corral:
-    """Runs `corral ARGUMENTS` with `stdin` piped in."""
-    monkeypatch.setenv("CORRAL_ADDRESS", server.address)
-    monkeypatch.delenv("FORCE_COLOR", raising=False)
-    monkeypatch.setattr("corral.cli.app.PLUGINS", "corral.tests")
-
-    def run(*arguments: str, stdin: str = "") -> Result:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        return Result(caught.value.code, *capsys.readouterr())
-
-    return run
-
-
-def test_models_are_a_table(corral: Corral) -> None:
-    result = corral("models")
-    header, demo, torn = (line.split() for line in result.out.splitlines())
-    assert header[:3] == ["id", "state", "can"]
-    assert demo == "demo * ready generate, chat llama 4.2 MB 2048 8 0 61.0 MB".split()
-    assert torn == "torn failed 0 cut short".split()
-    assert (result.code, result.err) == (0, "")
-
-
-def test_models_of_an_empty_server(corral: Corral, server: ScriptedServer) -> None:
-    server.answers["ListModels"] = lambda *_: ListModelsResponse()
-    result = corral("models")
-    assert (result.code, result.out) == (0, "")
-    assert "corral load ID SOURCE" in result.err
-
-
-def test_models_in_a_state_that_is_not_known_yet(corral: Corral, server: ScriptedServer) -> None:
-    newer = ListModelsResponse.FromString(ListModelsResponse(models=[MODEL]).SerializeToString())
-    newer.models[0].state = 99  # type: ignore[assignment]
-    server.answers["ListModels"] = lambda *_: newer
-    assert "99" in corral("models").out.split()
-
-
-def test_models_json_is_the_contracts_message(corral: Corral) -> None:
-    (document,) = corral("models", "--json").json
-    assert ParseDict(document, ListModelsResponse()).models[:] == [MODEL, FAILED]
-    assert document["models"][0]["is_default"] is True
-    assert document["models"][1]["is_default"] is False, "nothing is left out for being false"
-    assert document["models"][0]["facts"]["context_size"] == 2048
-
-
-def test_load_says_what_was_loaded(corral: Corral, server: ScriptedServer) -> None:
-    flags = "--default --capability chat --context-size 512 --slots 2 --max-waiting 0".split()
-    result = corral("load", "demo", "demo", *flags)
-    assert result.out == "demo is ready: llama, 4.2 MB, context 2048, 8 slots\n"
-    assert (result.code, result.err) == (0, ""), "no bars where stderr is no terminal"
-    (request,) = server.requests
-    assert request.make_default and request.source.HasField("demo")
-    assert list(request.capabilities) == [2]
-    assert (request.options.context_size, request.options.slots) == (512, 2)
-    assert request.options.HasField("max_waiting") and not request.options.HasField("threads")
-
-
-def test_load_shows_a_bar_for_each_stage(corral: Corral, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    shown = corral("load", "demo", "demo").err
-    for stage in ("checking the file", "reading the weights", "warming up"):
-        assert stage in shown
-    assert "100%" in shown
-
-
-def test_load_json_is_a_line_for_each_event(corral: Corral) -> None:
-    *progress, last = corral("load", "demo", "demo", "--json").json
-    assert progress[0] == {"progress": {"stage": "LOAD_STAGE_PROBING", "fraction": 0.5}}
-    assert len(progress) == 6
-    assert last["model"]["id"] == "demo"
-
-
-def test_load_makes_a_relative_path_absolute(
-    corral: Corral, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    corral("load", "m", "m.gguf")
-    assert server.requests[0].source.path == str(tmp_path / "m.gguf")
-
-
-def test_unload(corral: Corral, server: ScriptedServer) -> None:
-    assert corral("unload", "demo", "--force").out == "demo is unloaded; still there: a, b\n"
-    result = corral("unload", "demo", "--drain-timeout", "1.5", "--json")
-    assert result.json == [{"remaining_ids": ["a", "b"]}]
-    first, second = server.requests
-    assert first.force and second.drain_timeout.ToMilliseconds() == 1500
-
-
-def test_default_is_shown_or_set(corral: Corral, server: ScriptedServer) -> None:
-    assert corral("default").out == "demo\n"
-    assert corral("default", "demo").out == "demo\n"
-    assert corral("default", "--json").json[0]["id"] == "demo"
-    kinds = [type(request).__name__ for request in server.requests]
-    assert kinds == ["GetDefaultModelRequest", "SetDefaultModelRequest", "GetDefaultModelRequest"]
+from .command import Corral
+from .scripted_server import (
+    ScriptedServer,
+    reason,
+    refusal,
+    stream_of,
+)
 
 
 def test_generate_prints_the_text(corral: Corral, server: ScriptedServer) -> None:
@@ -243,7 +125,16 @@ def test_no_server(corral: Corral, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ["nonsense"],
         ["load", "m"],
-        ["load", "m", "hf:a/b/c"],
+        ["load", "m", "hf:a/b"],
+        ["load", "m", "demo", "--offline"],
+        ["load", "m", "demo", "--keep-alive", "soon"],
+        ["load", "m", "demo", "--keep-alive", "-1s"],
+        ["load", "m", "demo", "--tensor-split", "a,b"],
+        ["load", "m", "demo", "--cache-type-k", "q9"],
+        ["load", "m", "demo", "--capability", "fly"],
+        ["load", "m", "demo", "--chat-template", "/nowhere"],
+        ["pull", "demo"],
+        ["embed"],
         ["generate", "x", "--temperature", "hot"],
         ["generate", "x", "--seed", "-1"],
         ["detokenize", "99999999999"],

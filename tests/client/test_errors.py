@@ -36,6 +36,13 @@ CODES = {
     "SLOW_CONSUMER": StatusCode.RESOURCE_EXHAUSTED,
     "INTERNAL": StatusCode.INTERNAL,
     "DUPLICATE_REQUEST_ID": StatusCode.ALREADY_EXISTS,
+    "INSUFFICIENT_MEMORY": StatusCode.RESOURCE_EXHAUSTED,
+    "PATH_NOT_ALLOWED": StatusCode.PERMISSION_DENIED,
+    "HUB_NOT_FOUND": StatusCode.NOT_FOUND,
+    "HUB_ACCESS_DENIED": StatusCode.PERMISSION_DENIED,
+    "HUB_UNAVAILABLE": StatusCode.UNAVAILABLE,
+    "HUB_DATA_CORRUPT": StatusCode.DATA_LOSS,
+    "DISK_FULL": StatusCode.RESOURCE_EXHAUSTED,
 }
 
 
@@ -96,7 +103,8 @@ async def test_retry_delay_and_resource(client: aio.Client, server: ScriptedServ
     [
         (StatusCode.NOT_FOUND, corral.NotFound),
         (StatusCode.UNAVAILABLE, corral.Unavailable),
-        (StatusCode.DATA_LOSS, CorralError),
+        (StatusCode.DATA_LOSS, corral.DataLoss),
+        (StatusCode.OUT_OF_RANGE, CorralError),
     ],
 )
 async def test_a_newer_reason_raises_the_class_of_its_code(
@@ -140,6 +148,26 @@ async def test_other_failures_are_not_tried_again(
     full = refusal(StatusCode.RESOURCE_EXHAUSTED, "full", reason("QUEUE_FULL"))
     await failure(client, server, full)
     assert len(server.requests) == 1
+
+
+async def test_a_call_the_server_does_not_know(client: aio.Client, server: ScriptedServer) -> None:
+    def answer(request: object, context: ServicerContext) -> None:
+        context.abort(StatusCode.UNIMPLEMENTED, "Method not found!")
+
+    assert "older than this client" in (await failure(client, server, answer)).message
+
+
+async def test_the_hub_is_not_asked_again(client: aio.Client, server: ScriptedServer) -> None:
+    gone = refusal(StatusCode.UNAVAILABLE, "no answer", reason("HUB_UNAVAILABLE"))
+    server.answers |= {"SearchHub": gone, "ListHubFiles": gone, "PullModel": gone}
+    for ask in (
+        lambda: client.models.search_hub("small"),
+        lambda: client.models.hub_files("ann/small"),
+        lambda: client.models.pull("hf:ann/small:Q8_0"),
+    ):
+        with pytest.raises(corral.HubUnavailable):
+            await ask()
+    assert len(server.requests) == 3
 
 
 @pytest.mark.parametrize("kind", ["sync", "aio"])

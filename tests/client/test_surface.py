@@ -6,13 +6,40 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
 
 import corral
-from corral import aio
+from corral import (
+    CacheType,
+    Capability,
+    FlashAttention,
+    HubSource,
+    LoraAdapter,
+    Mode,
+    ModelSource,
+    Pooling,
+    RopeScaling,
+    RopeScalingType,
+    SplitMode,
+    aio,
+    words,
+)
 from corral.channel import CHANNEL_OPTIONS, channel_arguments, default_address
-from corral.source import parse_source
+from corral.cli.serving import SERVING, Can, serving_options
+from corral.requests import (
+    EngineOptions,
+    LoadModelOptions,
+    LoraOptions,
+    RopeOptions,
+    ServingOptions,
+)
+from corral.source import parse_hub_source, parse_source
+from corral.v1.model_manager_pb2 import LoadModelRequest
+from corral.v1.model_pb2 import LoadOptions
 
 
 @pytest.mark.parametrize("package", [corral, aio])
@@ -67,11 +94,79 @@ def test_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("", "not an empty text"), ("hf:a/b/c", "not supported yet")]
+    ("text", "expected"),
+    [
+        ("hf:ann/small/a.gguf", HubSource(repo="ann/small", file="a.gguf")),
+        (
+            "hf:ann/small/x/y/a.gguf@v1",
+            HubSource(repo="ann/small", file="x/y/a.gguf", revision="v1"),
+        ),
+        ("hf:ann/small:Q8_0", HubSource(repo="ann/small", quantization="Q8_0")),
+        (
+            "hf:ann/small:Q8_0@refs/pr/1",
+            HubSource(repo="ann/small", quantization="Q8_0", revision="refs/pr/1"),
+        ),
+    ],
 )
-def test_sources_that_are_refused(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why):
+def test_sources_of_the_hub(text: str, expected: HubSource) -> None:
+    assert parse_source(text) == ModelSource(hub=expected) == parse_source(expected)
+    assert parse_source(ModelSource(hub=expected)).hub == parse_hub_source(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "hf:", "hf:ann", "hf:ann/small", "hf:ann/small/", "hf:ann/small:", "hf:/small/a.gguf"]
+    + ["hf:ann//a.gguf", "hf:ann/small/a.gguf@", "hf:ann/small:Q8_0/a.gguf", "hf:ann:Q8_0"],
+)
+def test_sources_that_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="hf:OWNER/REPO"):
         parse_source(text)
+
+
+def test_only_sources_of_the_hub_can_be_pulled() -> None:
+    with pytest.raises(ValueError, match="demo is not hf:OWNER/REPO"):
+        parse_hub_source("demo")
+
+
+@pytest.mark.parametrize(
+    ("alias", "kind"),
+    [
+        (words.CacheTypeWord, CacheType),
+        (words.CapabilityWord, Capability),
+        (words.FlashAttentionWord, FlashAttention),
+        (words.ModeWord, Mode),
+        (words.PoolingWord, Pooling),
+        (words.RopeScalingWord, RopeScalingType),
+        (words.SplitModeWord, SplitMode),
+    ],
+)
+def test_words_are_those_of_the_contract(alias: object, kind: EnumTypeWrapper) -> None:
+    assert list(get_args(alias)) == words.words(kind)
+    for value in filter(None, kind.values()):
+        assert words.named(kind, words.word(kind, value)) == kind.Name(value)
+
+
+def test_every_option_of_the_contract_can_be_given() -> None:
+    def fields(message: type[Message]) -> set[str]:
+        return set(message.DESCRIPTOR.fields_by_name)
+
+    assert EngineOptions.__annotations__.keys() == fields(LoadOptions)
+    assert RopeOptions.__annotations__.keys() == fields(RopeScaling)
+    assert LoraOptions.__annotations__.keys() == fields(LoraAdapter)
+    own = LoadModelOptions.__annotations__.keys() - EngineOptions.__annotations__.keys()
+    assert own == fields(LoadModelRequest) - {"id", "source", "options"}
+
+
+def test_every_option_of_the_contract_has_a_flag() -> None:
+    assert tuple(Can) == get_args(words.CapabilityWord)
+    flags = dict.fromkeys(SERVING, None)
+    numbers = {name: 1 for name in LoadOptions.DESCRIPTOR.fields_by_name if name in flags}
+    given = {**flags, **numbers, "device": ["a"], "tensor_split": "1", "lora": ["a"]}
+    options = serving_options(
+        {**given, "chat_template": Path(__file__), "rope_freq_base": 1, "seed": 1}
+    )
+    expected = ServingOptions.__annotations__.keys() - {"mode"}
+    assert options.keys() == expected
 
 
 def test_options_override_by_name() -> None:

@@ -1,10 +1,11 @@
 """Client of Corral, a gRPC server that keeps several llama.cpp models resident.
 
 `Client` blocks; `corral.aio.Client` is the same, awaited. What models say comes as answers and
-deltas (`str()` is the text), everything else as the contract's messages.
+deltas (`str()` is the text), vectors as embeddings, everything else as the contract's messages.
 """
 
 from corral.answers import Answer, ChatAnswer, Delta, GenerateAnswer
+from corral.embeddings import Embedding, Embeddings
 from corral.errors import (
     Aborted,
     Cancelled,
@@ -13,11 +14,18 @@ from corral.errors import (
     Conflict,
     ContextLengthExceeded,
     CorralError,
+    DataLoss,
     DeadlineExceeded,
+    DiskFull,
     DuplicateRequestId,
     EngineRestarting,
     FailedPrecondition,
     FieldViolation,
+    HubAccessDenied,
+    HubDataCorrupt,
+    HubNotFound,
+    HubUnavailable,
+    InsufficientMemory,
     InternalError,
     InvalidFields,
     InvalidRequest,
@@ -31,6 +39,8 @@ from corral.errors import (
     ModelUnloaded,
     NoDefaultModel,
     NotFound,
+    PathNotAllowed,
+    PermissionDenied,
     QueueFull,
     ResourceExhausted,
     ServerDraining,
@@ -39,11 +49,34 @@ from corral.errors import (
     Unavailable,
 )
 from corral.messages import assistant, define_tool, system, tool, user
-from corral.sync import AnswerStream, Client
+from corral.sync import AnswerStream, Client, EmbeddingStream, ModelWatch
 from corral.v1.chat_pb2 import Message, Role, Tool, ToolCall
 from corral.v1.inference_pb2 import Finished, Started
-from corral.v1.model_manager_pb2 import LoadProgress, LoadStage
-from corral.v1.model_pb2 import Capability, Model, ModelState
+from corral.v1.model_manager_pb2 import (
+    HubFile,
+    HubRepo,
+    LoadProgress,
+    LoadStage,
+    PulledModel,
+    PullProgress,
+    ResolveReason,
+)
+from corral.v1.model_pb2 import (
+    CacheType,
+    Capability,
+    FlashAttention,
+    HubSource,
+    LoraAdapter,
+    Mode,
+    Model,
+    ModelSource,
+    ModelState,
+    Pooling,
+    RopeScaling,
+    RopeScalingType,
+    SplitMode,
+)
+from corral.v1.sampling_pb2 import SamplingParams
 from corral.v1.tokenization_pb2 import Token
 from corral.v1.usage_pb2 import FinishReason, Timings, Usage
 
@@ -51,6 +84,7 @@ __all__ = [
     "Aborted",
     "Answer",
     "AnswerStream",
+    "CacheType",
     "Cancelled",
     "Capability",
     "CapabilityNotSupported",
@@ -60,39 +94,67 @@ __all__ = [
     "Conflict",
     "ContextLengthExceeded",
     "CorralError",
+    "DataLoss",
     "DeadlineExceeded",
     "Delta",
+    "DiskFull",
     "DuplicateRequestId",
+    "Embedding",
+    "EmbeddingStream",
+    "Embeddings",
     "EngineRestarting",
     "FailedPrecondition",
     "FieldViolation",
     "FinishReason",
     "Finished",
+    "FlashAttention",
     "GenerateAnswer",
+    "HubAccessDenied",
+    "HubDataCorrupt",
+    "HubFile",
+    "HubNotFound",
+    "HubRepo",
+    "HubSource",
+    "HubUnavailable",
+    "InsufficientMemory",
     "InternalError",
     "InvalidFields",
     "InvalidRequest",
     "LoadConflict",
     "LoadProgress",
     "LoadStage",
+    "LoraAdapter",
     "MalformedRequest",
     "Message",
+    "Mode",
     "Model",
     "ModelFailed",
     "ModelFileInvalid",
     "ModelFileNotFound",
     "ModelLoadFailed",
     "ModelNotFound",
+    "ModelSource",
     "ModelState",
     "ModelUnloaded",
+    "ModelWatch",
     "NoDefaultModel",
     "NotFound",
+    "PathNotAllowed",
+    "PermissionDenied",
+    "Pooling",
+    "PullProgress",
+    "PulledModel",
     "QueueFull",
+    "ResolveReason",
     "ResourceExhausted",
     "Role",
+    "RopeScaling",
+    "RopeScalingType",
+    "SamplingParams",
     "ServerDraining",
     "ServerUnreachable",
     "SlowConsumer",
+    "SplitMode",
     "Started",
     "Timings",
     "Token",

@@ -8,7 +8,8 @@ from importlib.metadata import version
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 # A refused call is tried again only where the server did nothing with it: UNAVAILABLE before the
-# first message. gRPC itself sees to the second half.
+# first message. gRPC itself sees to the second half. Calls that reach the Hub are not: it is the
+# Hub that is unavailable, for longer than this, and it may be so because it was asked too often.
 SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -20,9 +21,18 @@ SERVICE_CONFIG = {
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
+        {
+            "name": [
+                {"service": "corral.v1.ModelManager", "method": method}
+                for method in ("PullModel", "SearchHub", "ListHubFiles")
+            ]
+        },
     ]
 }
+
+# What a stream that outlives its connection waits before it asks again, if the server says nothing.
+RECONNECT_PAUSE_S = 0.5
 
 # Times in ms, sizes in bytes.
 CHANNEL_OPTIONS: Mapping[str, str | int] = {

@@ -7,7 +7,11 @@ CorralError
 │   └── ContextLengthExceeded  the prompt does not fit the model
 ├── NotFound
 │   ├── ModelNotFound          no model of this id
-│   └── ModelFileNotFound      no such file on the server
+│   ├── ModelFileNotFound      no such file on the server
+│   └── HubNotFound            no such repository, revision or file on the Hub
+├── PermissionDenied
+│   ├── PathNotAllowed         the server may not load from there
+│   └── HubAccessDenied        the Hub wants a token, or access to be asked for
 ├── Conflict
 │   ├── LoadConflict           the id is loaded with another specification
 │   └── DuplicateRequestId     a request of this id is running
@@ -20,13 +24,18 @@ CorralError
 │   └── ChatTemplateFailed     no chat template, or it failed on this conversation
 ├── ResourceExhausted
 │   ├── QueueFull              too many requests wait; `retry_after_s` says when to come back
-│   └── SlowConsumer           this program read its stream too slowly
+│   ├── SlowConsumer           this program read its stream too slowly
+│   ├── InsufficientMemory     no room for the model; `metadata` says how much is missing where
+│   └── DiskFull               no room for the download
 ├── Unavailable                come back later
 │   ├── EngineRestarting       the model's engine died and is coming back
 │   ├── ServerDraining         the server is stopping
+│   ├── HubUnavailable         the Hub does not answer the server, or asks to come back later
 │   └── ServerUnreachable      nothing answers at the address
 ├── Aborted
 │   └── ModelUnloaded          the model was unloaded while the call waited or ran
+├── DataLoss
+│   └── HubDataCorrupt         what was downloaded is not what the Hub announced
 ├── DeadlineExceeded           the timeout given to the call passed
 ├── Cancelled                  the call was cancelled
 └── InternalError              a fault of the server; `request_id` finds it in the log
@@ -117,6 +126,22 @@ class ModelFileNotFound(NotFound):
     """There is no such file on the server's machine."""
 
 
+class HubNotFound(NotFound):
+    """The Hub has no such repository, revision or file."""
+
+
+class PermissionDenied(CorralError):
+    """The server may not do this."""
+
+
+class PathNotAllowed(PermissionDenied):
+    """The path lies outside the directories the server may load from."""
+
+
+class HubAccessDenied(PermissionDenied):
+    """The Hub wants a token from the server, or access to be asked for."""
+
+
 class Conflict(CorralError):
     """The name is taken."""
 
@@ -169,6 +194,14 @@ class SlowConsumer(ResourceExhausted):
     """This program read its stream too slowly."""
 
 
+class InsufficientMemory(ResourceExhausted):
+    """No room for the model; `metadata` has device, required, available and limit, bytes."""
+
+
+class DiskFull(ResourceExhausted):
+    """No room for the download; `metadata` has required and available, bytes."""
+
+
 class Unavailable(CorralError):
     """The server cannot answer now; later it may."""
 
@@ -181,6 +214,10 @@ class ServerDraining(Unavailable):
     """The server is stopping."""
 
 
+class HubUnavailable(Unavailable):
+    """The Hub does not answer the server, or asks to come back in `retry_after_s`."""
+
+
 class ServerUnreachable(Unavailable):
     """Nothing answers at the address, or the connection broke."""
 
@@ -191,6 +228,14 @@ class Aborted(CorralError):
 
 class ModelUnloaded(Aborted):
     """The model was unloaded while the call waited or ran."""
+
+
+class DataLoss(CorralError):
+    """What arrived is not what was sent."""
+
+
+class HubDataCorrupt(DataLoss):
+    """What was downloaded is not what the Hub announced."""
 
 
 class DeadlineExceeded(CorralError):
@@ -225,16 +270,25 @@ BY_REASON: Mapping[str, type[CorralError]] = {
     "SLOW_CONSUMER": SlowConsumer,
     "INTERNAL": InternalError,
     "DUPLICATE_REQUEST_ID": DuplicateRequestId,
+    "INSUFFICIENT_MEMORY": InsufficientMemory,
+    "PATH_NOT_ALLOWED": PathNotAllowed,
+    "HUB_NOT_FOUND": HubNotFound,
+    "HUB_ACCESS_DENIED": HubAccessDenied,
+    "HUB_UNAVAILABLE": HubUnavailable,
+    "HUB_DATA_CORRUPT": HubDataCorrupt,
+    "DISK_FULL": DiskFull,
 }
 
 BY_CODE: Mapping[grpc.StatusCode, type[CorralError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.ALREADY_EXISTS: Conflict,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.ABORTED: Aborted,
+    grpc.StatusCode.DATA_LOSS: DataLoss,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.CANCELLED: Cancelled,
     grpc.StatusCode.INTERNAL: InternalError,
@@ -290,6 +344,10 @@ def _parse_foreign(failure: Failure, address: str) -> CorralError:
         return ServerUnreachable(
             f"cannot reach a Corral server at {address} ({cause}); start one with: corral serve",
             code=code,
+        )
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        details = (
+            f"the server at {address} does not know this call; it may be older than this client"
         )
     return BY_CODE.get(code, CorralError)(details, code=code)
 

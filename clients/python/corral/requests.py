@@ -6,29 +6,62 @@ Everything that may be left out is None where the server has a default of its ow
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Required, TypeAlias, TypedDict, TypeVar, Unpack
 
-from corral.source import parse_source
+from corral.source import Source, parse_hub_source, parse_source
 from corral.v1.chat_pb2 import Conversation, Message, Tool
+from corral.v1.embedding_pb2 import EmbeddingEncoding, EmbedInput
 from corral.v1.inference_pb2 import (
     ChatRequest,
     ChatStreamRequest,
     CountTokensRequest,
     DetokenizeRequest,
+    EmbedRequest,
+    EmbedStreamRequest,
     GenerateRequest,
     GenerateStreamRequest,
     TokenizeRequest,
 )
-from corral.v1.model_manager_pb2 import LoadModelRequest, UnloadModelRequest
-from corral.v1.model_pb2 import Capability, LoadOptions
+from corral.v1.model_manager_pb2 import (
+    LoadModelRequest,
+    PredictMemoryRequest,
+    PullModelRequest,
+    UnloadModelRequest,
+    WatchModelsRequest,
+    WatchModelsResponse,
+)
+from corral.v1.model_pb2 import (
+    CacheType,
+    Capability,
+    FlashAttention,
+    HubSource,
+    LoadOptions,
+    LoraAdapter,
+    Mode,
+    Pooling,
+    RopeScaling,
+    RopeScalingType,
+    SplitMode,
+)
 from corral.v1.sampling_pb2 import SamplingParams, StopParams
 from corral.v1.tokenization_pb2 import TokenIds
+from corral.words import (
+    CacheTypeWord,
+    CapabilityWord,
+    FlashAttentionWord,
+    ModeWord,
+    PoolingWord,
+    RopeScalingWord,
+    SplitModeWord,
+    all_named,
+    named,
+)
 
 Prompt: TypeAlias = str | Sequence[int]  # a text, or tokens taken as they are
-Source: TypeAlias = str | os.PathLike[str]  # a path or `demo`
 
 AnyGenerate = TypeVar("AnyGenerate", GenerateRequest, GenerateStreamRequest)
 AnyChat = TypeVar("AnyChat", ChatRequest, ChatStreamRequest)
+AnyEmbed = TypeVar("AnyEmbed", EmbedRequest, EmbedStreamRequest)
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -72,21 +105,78 @@ class ChatOptions(AnswerOptions, total=False):
     enable_thinking: bool | None  # for templates that know it; default: the template's own
 
 
-class EngineOptions(TypedDict, total=False):
-    """How a model is loaded; the contract's LoadOptions."""
+class EmbedOptions(TypedDict, total=False):
+    """What `embed` and `embed_stream` take."""
+
+    model: str | None  # default: the default model
+    request_id: str | None  # the caller's name for this request; default: one is made
+    pooling: Pooling | PoolingWord | None  # default: as the model was loaded
+    normalize: bool | None  # whether vectors are scaled to length 1; default: they are
+    packed: bool  # whether vectors travel as bytes, which is far faster; default: they do
+
+
+class RopeOptions(TypedDict, total=False):
+    """How positions are scaled to reach beyond the trained context; default: as the file says."""
+
+    type: RopeScalingType | RopeScalingWord | None
+    freq_base: float | None  # base frequency
+    freq_scale: float | None  # factor on frequencies
+    yarn_original_context: int | None  # YaRN: the context the model was trained with, tokens
+
+
+class LoraOptions(TypedDict, total=False):
+    """A LoRA adapter applied to a model's weights."""
+
+    path: Required[str | os.PathLike[str]]  # its GGUF file on the server's machine
+    scale: float | None  # how strongly; default 1
+
+
+class PlainEngineOptions(TypedDict, total=False):
+    """The fields of LoadOptions that are taken as they are."""
 
     context_size: int | None  # tokens the KV cache holds, shared by all slots
     slots: int | None  # sequences computed at the same time; default 8
     batch_size: int | None  # tokens computed in one step at most; default 512
+    ubatch_size: int | None  # tokens computed in one graph at most; default: the batch size
     threads: int | None  # processor threads; default: the physical cores
     max_waiting: int | None  # requests that may wait for a slot; default 256
+    gpu_layers: int | None  # layers computed on GPUs; -1, the default, means all
+    devices: Iterable[str]  # GPUs to use, as `memory` names them; default: all there are
+    tensor_split: Iterable[float]  # part on each GPU, in any unit; default: by free memory
+    main_gpu: int | None  # the GPU used where split_mode is none; default 0
+    use_mmap: bool | None  # whether the file is mapped instead of read; default: it is
+    use_mlock: bool | None  # whether the weights are kept from being swapped out
+    chat_template: str | None  # Jinja template used instead of the file's
 
 
-class LoadModelOptions(EngineOptions, total=False):
+class EngineOptions(PlainEngineOptions, total=False):
+    """How a model is loaded; the contract's LoadOptions."""
+
+    cache_type_k: CacheType | CacheTypeWord | None  # keys in the KV cache; default f16
+    cache_type_v: CacheType | CacheTypeWord | None  # values; quantized needs flash attention
+    flash_attention: FlashAttention | FlashAttentionWord | None  # default auto
+    split_mode: SplitMode | SplitModeWord | None  # how it lies over several GPUs; default layer
+    pooling: Pooling | PoolingWord | None  # default: the model's own, or mean
+    rope: RopeScaling | RopeOptions | None  # default: as the file says
+    lora: Iterable[LoraAdapter | LoraOptions]  # adapters applied to the weights
+    default_sampling: SamplingParams | SamplingOptions | None  # where a request leaves one out
+
+
+class ServingOptions(EngineOptions, total=False):
+    """What `predict_memory` takes: all that decides what a model needs."""
+
+    mode: Mode | ModeWord | None  # default: direct where embed is asked for, else server
+    capabilities: Iterable[Capability | CapabilityWord]  # default: generate and chat
+
+
+class LoadModelOptions(ServingOptions, total=False):
     """What `load` and `load_events` take."""
 
     make_default: bool  # whether it also becomes the default model
-    capabilities: Iterable[Capability]  # what it may be asked to do; default: GENERATE and CHAT
+    aliases: Iterable[str]  # other names calls may use for it
+    keep_alive: float | None  # seconds it may be idle before it is unloaded; default: for ever
+    pinned: bool  # whether it is never evicted
+    evict_idle: bool  # whether idle models may be unloaded to make room for it
 
 
 def load(
@@ -94,21 +184,107 @@ def load(
     source: Source,
     *,
     make_default: bool = False,
-    capabilities: Iterable[Capability] = (),
+    aliases: Iterable[str] = (),
+    keep_alive: float | None = None,
+    pinned: bool = False,
+    evict_idle: bool = False,
+    mode: Mode | ModeWord | None = None,
+    capabilities: Iterable[Capability | CapabilityWord] = (),
     **options: Unpack[EngineOptions],
 ) -> LoadModelRequest:
     return LoadModelRequest(
         id=id,
         source=parse_source(source),
-        options=LoadOptions(**options),
-        capabilities=capabilities,
+        options=_load_options(**options),
+        capabilities=all_named(Capability, capabilities),
         make_default=make_default,
+        mode=named(Mode, mode),
+        aliases=aliases,
+        keep_alive=_duration(keep_alive),
+        pinned=pinned,
+        evict_idle=evict_idle,
     )
 
 
+def predict_memory(
+    source: Source,
+    *,
+    mode: Mode | ModeWord | None = None,
+    capabilities: Iterable[Capability | CapabilityWord] = (),
+    **options: Unpack[EngineOptions],
+) -> PredictMemoryRequest:
+    return PredictMemoryRequest(
+        source=parse_source(source),
+        options=_load_options(**options),
+        mode=named(Mode, mode),
+        capabilities=all_named(Capability, capabilities),
+    )
+
+
+def _load_options(
+    *,
+    cache_type_k: CacheType | CacheTypeWord | None = None,
+    cache_type_v: CacheType | CacheTypeWord | None = None,
+    flash_attention: FlashAttention | FlashAttentionWord | None = None,
+    split_mode: SplitMode | SplitModeWord | None = None,
+    pooling: Pooling | PoolingWord | None = None,
+    rope: RopeScaling | RopeOptions | None = None,
+    lora: Iterable[LoraAdapter | LoraOptions] = (),
+    default_sampling: SamplingParams | SamplingOptions | None = None,
+    **plain: Unpack[PlainEngineOptions],
+) -> LoadOptions:
+    return LoadOptions(
+        cache_type_k=named(CacheType, cache_type_k),
+        cache_type_v=named(CacheType, cache_type_v),
+        flash_attention=named(FlashAttention, flash_attention),
+        split_mode=named(SplitMode, split_mode),
+        pooling=named(Pooling, pooling),
+        rope=_rope(**rope) if isinstance(rope, dict) else rope,
+        lora=[_lora(**each) if isinstance(each, dict) else each for each in lora],
+        default_sampling=(
+            SamplingParams(**default_sampling)
+            if isinstance(default_sampling, dict)
+            else default_sampling
+        ),
+        **plain,
+    )
+
+
+def _rope(
+    *,
+    type: RopeScalingType | RopeScalingWord | None = None,
+    freq_base: float | None = None,
+    freq_scale: float | None = None,
+    yarn_original_context: int | None = None,
+) -> RopeScaling:
+    return RopeScaling(
+        type=named(RopeScalingType, type),
+        freq_base=freq_base,
+        freq_scale=freq_scale,
+        yarn_original_context=yarn_original_context,
+    )
+
+
+def _lora(*, path: str | os.PathLike[str], scale: float | None = None) -> LoraAdapter:
+    return LoraAdapter(path=os.path.abspath(path), scale=scale)
+
+
+def _duration(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def pull(source: str | HubSource) -> PullModelRequest:
+    return PullModelRequest(source=parse_hub_source(source) if isinstance(source, str) else source)
+
+
+def watch(after: WatchModelsResponse | None) -> WatchModelsRequest:
+    if after is None:
+        return WatchModelsRequest()
+    return WatchModelsRequest(after_sequence=after.sequence, instance_id=after.instance_id)
+
+
 def unload(id: str, *, drain_timeout: float | None, force: bool) -> UnloadModelRequest:
-    wait = None if drain_timeout is None else timedelta(seconds=drain_timeout)
-    return UnloadModelRequest(id=id, drain_timeout=wait, force=force)
+    return UnloadModelRequest(id=id, drain_timeout=_duration(drain_timeout), force=force)
 
 
 def generate(
@@ -168,6 +344,36 @@ def _fill(
         )
     )
     request.output.tokens = tokens
+
+
+def embed(
+    kind: type[AnyEmbed],
+    inputs: str | Iterable[Prompt],
+    *,
+    model: str | None = None,
+    request_id: str | None = None,
+    pooling: Pooling | PoolingWord | None = None,
+    normalize: bool | None = None,
+    packed: bool = True,
+) -> AnyEmbed:
+    return kind(
+        model=model or "",
+        request_id=request_id or "",
+        inputs=map(_embed_input, [inputs] if isinstance(inputs, str) else inputs),
+        pooling=named(Pooling, pooling),
+        normalize=normalize,
+        encoding=(
+            EmbeddingEncoding.EMBEDDING_ENCODING_FLOAT32_LE
+            if packed
+            else EmbeddingEncoding.EMBEDDING_ENCODING_FLOAT
+        ),
+    )
+
+
+def _embed_input(given: Prompt) -> EmbedInput:
+    if isinstance(given, str):
+        return EmbedInput(text=given)
+    return EmbedInput(tokens=TokenIds(ids=given))
 
 
 def tokenize(

@@ -15,11 +15,12 @@ from corral_server.engine.loader import load
 from corral_server.errors import CorralError
 from corral_server.ipc.channel import Channel, ChannelClosed
 from corral_server.ipc.messages import Failure, LoadFailed
-from corral_server.llama.process import die_with_parent
+from corral_server.llama.process import die_with_parent, keep_buffers_apart
 
 
 def main() -> int:
     die_with_parent()
+    keep_buffers_apart()
     # The server alone says when an engine ends; a terminal's Ctrl-C is meant for it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A core file would hold prompts.

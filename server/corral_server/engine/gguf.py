@@ -41,6 +41,11 @@ class ModelFiles:
     def parameter_count(self) -> int:
         return sum(header.parameter_count for header in self.headers)
 
+    @property
+    def tensor_bytes(self) -> dict[str, int]:
+        """The size of every tensor, by name."""
+        return {name: size for header in self.headers for name, size in header.tensor_bytes.items()}
+
 
 def read_model_files(path: Path) -> ModelFiles:
     """The model in `path`, with its other shards where it is the first of a split set.

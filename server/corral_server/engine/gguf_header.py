@@ -47,6 +47,7 @@ class GgufHeader:
     split_count: int
     tensor_count: int
     parameter_count: int
+    tensor_bytes: dict[str, int]
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -74,6 +75,7 @@ def read_header(path: Path) -> GgufHeader:
             split_count=split_count,
             tensor_count=len(tensors),
             parameter_count=sum(tensor.num_elements for tensor in tensors),
+            tensor_bytes={tensor.name: tensor.num_bytes for tensor in tensors},
         )
 
 

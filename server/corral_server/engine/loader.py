@@ -3,19 +3,17 @@
 Between the two the server decides whether there is room; it never has to parse a file itself.
 """
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
-
-from corral_server.config import LoadOptions
+from corral_server.engine.assembly import make_embeddings, make_generation
 from corral_server.engine.gguf import ModelFiles, read_model_files
 from corral_server.engine.loop import EngineLoop
+from corral_server.engine.plan import Plan
+from corral_server.engine.probe import probe
 from corral_server.engine.prompt import PromptEncoder
-from corral_server.engine.runner import LlamaRunner
-from corral_server.engine.scheduler import Scheduler
-from corral_server.errors import ModelLoadFailed
+from corral_server.engine.warm_up import WarmContexts, warm_up
+from corral_server.engine.weights import Weights
 from corral_server.ipc.channel import Channel, ChannelClosed
 from corral_server.ipc.messages import (
     EngineFacts,
@@ -28,52 +26,53 @@ from corral_server.ipc.messages import (
     Start,
 )
 from corral_server.llama import library
-from corral_server.llama.batch import LlamaBatch
-from corral_server.llama.context import ContextOptions, LlamaContext
 from corral_server.llama.model import LlamaModel
+from corral_server.llama.process import resident_bytes
 
-_DEFAULT_CONTEXT = 8192
 _PROGRESS_STEP = 0.01
-_WARM_UP_TOKENS = 8
 
 
 def load(channel: Channel, resources: ExitStack) -> EngineLoop:
     """Answers Start and Proceed. What is opened is closed by `resources`, in reverse.
 
-    Raises ModelFileNotFound, ModelFileInvalid or ModelLoadFailed.
+    Raises what is wrong with the model: ModelFileNotFound, ModelFileInvalid, ModelLoadFailed,
+    InvalidFields, CapabilityNotSupported or ChatTemplateFailed.
     """
     start = _hear_start(channel)
     library.initialize()
     files = read_model_files(Path(start.path))
-    channel.send([Probed(_model_facts(files))])
+    plan, footprint = probe(files, start)
+    channel.send([Probed(_model_facts(files), footprint)])
     _hear_proceed(channel)
-    model = LlamaModel.load(files.paths, _Progress(channel))
-    resources.callback(model.close)
-    if not model.can_generate:
-        raise ModelLoadFailed("it is an encoder, which cannot continue text")
-    options = _context_options(start.options, model)
-    context = LlamaContext(model, options)
-    resources.callback(context.close)
+    before = resident_bytes()
+    weights = Weights.load(files.paths, plan, start.options.lora, _Progress(channel), resources)
     channel.send([Loading(LoadStage.WARMING, 0.0)])
-    _warm_up(context, model, options)
-    facts = _engine_facts(options, context, model)
-    channel.send([Ready(facts)])
+    contexts = warm_up(plan, weights, resources)
+    loop = _make_loop(channel, start, plan, weights, contexts)
+    channel.send([Ready(_engine_facts(plan, weights.model, growth=contexts.height - before))])
+    return loop
+
+
+def _make_loop(
+    channel: Channel, start: Start, plan: Plan, weights: Weights, contexts: WarmContexts
+) -> EngineLoop:
+    model = weights.model
+    max_waiting = start.options.max_waiting
+    template = start.options.chat_template
+    encoder = PromptEncoder(
+        model.vocabulary,
+        template=template or model.chat_template(tools=False),
+        tool_template=template or model.chat_template(tools=True),
+    )
+    generation = make_generation(plan, weights, contexts, max_waiting=max_waiting)
     return EngineLoop(
         channel,
-        scheduler=Scheduler(
-            slots=options.slots,
-            cells=facts.context_size,
-            batch_tokens=options.batch_size,
-            max_waiting=start.options.max_waiting,
-        ),
-        runner=LlamaRunner(context, model.vocabulary, batch_tokens=options.batch_size),
-        encoder=PromptEncoder(
-            model.vocabulary,
-            template=model.chat_template(tools=False),
-            tool_template=model.chat_template(tools=True),
-        ),
+        scheduler=generation.scheduler,
+        runner=generation.runner,
+        encoder=encoder,
         vocabulary=model.vocabulary,
-        sequence_limit=facts.sequence_limit,
+        sequence_limit=_sequence_limit(plan, model),
+        embeddings=make_embeddings(plan, weights, contexts, encoder, max_waiting=max_waiting),
     )
 
 
@@ -107,36 +106,6 @@ class _Progress:
         return True
 
 
-def _context_options(options: LoadOptions, model: LlamaModel) -> ContextOptions:
-    wanted = min(model.trained_context * options.slots, _DEFAULT_CONTEXT)
-    return ContextOptions(
-        context_size=options.context_size or wanted,
-        slots=options.slots,
-        batch_size=options.batch_size,
-        threads=options.threads or _physical_cores(),
-    )
-
-
-def _physical_cores() -> int:
-    """The physical cores, but no more than this process may use."""
-    return min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
-
-
-def _warm_up(context: LlamaContext, model: LlamaModel, options: ContextOptions) -> None:
-    """One small prompt, so that the first caller does not wait for pages to be touched, and a model
-    that cannot compute fails now: prompts and answers take different ways through llama.cpp, and
-    it is prompts that take the dangerous one. The vocabulary's tables are built for the same
-    reason.
-    """
-    token = next(iter(model.vocabulary.end_tokens), 0)
-    count = min(_WARM_UP_TOKENS, options.batch_size)
-    rows = LlamaBatch(count)
-    rows.add([token] * count, position=0, sequence=0, wanted=True)
-    context.decode(rows)
-    context.clear()
-    _ = model.vocabulary.pieces, model.vocabulary.full_pieces
-
-
 def _model_facts(files: ModelFiles) -> ModelFacts:
     header = files.first
     return ModelFacts(
@@ -152,10 +121,18 @@ def _model_facts(files: ModelFiles) -> ModelFacts:
     )
 
 
-def _engine_facts(options: ContextOptions, context: LlamaContext, model: LlamaModel) -> EngineFacts:
+def _engine_facts(plan: Plan, model: LlamaModel, *, growth: int) -> EngineFacts:
+    main = plan.contexts[0]
     return EngineFacts(
-        context_size=context.size,
-        sequence_limit=min(context.size, model.trained_context),
-        slots=options.slots,
-        memory_bytes=psutil.Process().memory_info().rss,
+        context_size=main.context_size,
+        sequence_limit=_sequence_limit(plan, model),
+        slots=main.slots,
+        memory_bytes=resident_bytes(),
+        growth_bytes=growth,
     )
+
+
+def _sequence_limit(plan: Plan, model: LlamaModel) -> int:
+    if plan.generation is None:
+        return plan.embedding_limit
+    return min(plan.generation.context_size, model.trained_context)

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Protocol, assert_never
 
 from corral_server.engine.batch import Batch
+from corral_server.engine.embeddings import Embeddings
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Pieces, Sampler, Sequence
 from corral_server.errors import (
+    CapabilityNotSupported,
     ContextLengthExceeded,
     CorralError,
     FieldViolation,
@@ -24,6 +26,7 @@ from corral_server.ipc.messages import (
     CountTokens,
     Detokenize,
     Detokenized,
+    Embed,
     Failure,
     Output,
     Proceed,
@@ -58,35 +61,48 @@ class EngineLoop:
         channel: Channel,
         *,
         scheduler: Scheduler,
-        runner: Runner,
+        runner: Runner | None,
         encoder: PromptEncoder,
         vocabulary: Pieces,
         sequence_limit: int,
+        embeddings: Embeddings | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Without `runner` it generates nothing, without `embeddings` it embeds nothing."""
         self._channel = channel
         self._scheduler = scheduler
         self._runner = runner
         self._encoder = encoder
         self._vocabulary = vocabulary
         self._limit = sequence_limit
+        self._embeddings = embeddings
         self._clock = clock
 
     def run(self) -> None:
-        """Serves until the channel closes, which raises ChannelClosed."""
+        """Serves until the channel closes, which raises ChannelClosed.
+
+        Where there is work of both kinds, steps of generation and of embedding take turns.
+        """
         while True:
             reports: list[Report] = []
-            for command in self._channel.drain(block=not self._scheduler.has_work):
+            for command in self._channel.drain(block=not self._has_work):
                 reports += self._handle(command)
-            if self._scheduler.has_work:
-                reports += self._step()
+            if self._runner is not None and self._scheduler.has_work:
+                reports += self._step(self._runner)
+            if self._embeddings is not None and self._embeddings.has_work:
+                reports += self._embeddings.step()
             if reports:
                 self._channel.send(reports)
 
-    def _step(self) -> list[Output]:
+    @property
+    def _has_work(self) -> bool:
+        embeds = self._embeddings is not None and self._embeddings.has_work
+        return embeds or self._scheduler.has_work
+
+    def _step(self, runner: Runner) -> list[Output]:
         batch = self._scheduler.schedule()
         try:
-            tokens = self._runner.execute(batch)
+            tokens = runner.execute(batch)
         except NoCells:
             # The scheduler counts cells: only a cache that spends more than one a token gets here.
             if not self._scheduler.shrink():
@@ -98,7 +114,11 @@ class EngineLoop:
         match command:
             case Cancel():
                 self._scheduler.cancel(command.call)
+                if self._embeddings is not None:
+                    self._embeddings.cancel(command.call)
                 return []
+            case Embed():
+                return self._embed(command)
             case Submit() | Tokenize() | Detokenize() | CountTokens():
                 try:
                     return [self._answer(command)]
@@ -122,7 +142,18 @@ class EngineLoop:
             case _:
                 assert_never(command)
 
+    def _embed(self, embed: Embed) -> list[Report]:
+        try:
+            if self._embeddings is None:
+                raise CapabilityNotSupported("the model was not loaded with EMBED")
+            self._embeddings.submit(embed)
+        except CorralError as error:
+            return [Rejected(embed.call, Failure.of(error))]
+        return []
+
     def _submit(self, submit: Submit) -> Output:
+        if self._runner is None:
+            raise CapabilityNotSupported("the model was loaded for EMBED only")
         self._scheduler.check_room()
         request = submit.request
         prompt = self._encoder.encode(request.prompt)

@@ -21,14 +21,7 @@ class LlamaRunner:
 
     def sampler(self, request: GenerationRequest, prompt: list[int]) -> LlamaSampler | None:
         """What picks this request's tokens; None where the likeliest one is all it takes."""
-        params = request.sampling
-        bias = self._bias(request)
-        if params.is_greedy and not params.has_penalties and not bias:
-            return None
-        sampler = LlamaSampler(params, vocab_size=self._vocabulary.size, bias=bias)
-        if params.has_penalties:
-            sampler.accept(prompt[-params.repeat_last_n :])
-        return sampler
+        return make_sampler(request, prompt, self._vocabulary)
 
     def execute(self, batch: Batch) -> list[int]:
         """One token for each item that closes its gap, in order.
@@ -65,9 +58,24 @@ class LlamaRunner:
             for index, (sequence, row) in enumerate(due)
         ]
 
-    def _bias(self, request: GenerationRequest) -> dict[int, float]:
-        bias = dict(request.sampling.logit_bias)
-        if request.stop.ignore_eos:
-            bias.update(dict.fromkeys(self._vocabulary.end_tokens, -math.inf))
-        bias.update(dict.fromkeys(self._vocabulary.suppressed_tokens, -math.inf))
-        return bias
+
+def make_sampler(
+    request: GenerationRequest, prompt: list[int], vocabulary: Vocabulary
+) -> LlamaSampler | None:
+    """What picks a request's tokens; None where the likeliest one is all it takes."""
+    params = request.sampling
+    bias = _bias(request, vocabulary)
+    if params.is_greedy and not params.has_penalties and not bias:
+        return None
+    sampler = LlamaSampler(params, vocab_size=vocabulary.size, bias=bias)
+    if params.has_penalties:
+        sampler.accept(prompt[-params.repeat_last_n :])
+    return sampler
+
+
+def _bias(request: GenerationRequest, vocabulary: Vocabulary) -> dict[int, float]:
+    bias = dict(request.sampling.logit_bias)
+    if request.stop.ignore_eos:
+        bias.update(dict.fromkeys(vocabulary.end_tokens, -math.inf))
+    bias.update(dict.fromkeys(vocabulary.suppressed_tokens, -math.inf))
+    return bias

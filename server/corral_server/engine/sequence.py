@@ -88,6 +88,11 @@ class Sequence:
         return len(self.tokens) - self.num_prompt
 
     @property
+    def max_length(self) -> int:
+        """Tokens it may come to own."""
+        return self.num_prompt + self._max_tokens
+
+    @property
     def gap(self) -> int:
         """Tokens owned but not computed; one means that the next step brings a token."""
         return len(self.tokens) - self.num_computed

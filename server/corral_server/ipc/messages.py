@@ -1,21 +1,23 @@
 """Every message between a server and one of its engines. A frame holds a list of them.
 
-Down: Start, Proceed, Submit, Cancel, Tokenize, Detokenize, CountTokens. Closing the channel ends
-the engine. Up: Probed, Loading, Ready, LoadFailed, then per step Output and Rejected, and an Answer
-or Rejected for each question.
+Down: Start, Proceed, Submit, Embed, Cancel, Tokenize, Detokenize, CountTokens. Closing the channel
+ends the engine. Up: Probed, Loading, Ready, LoadFailed, then per step Output, Embedded and
+Rejected, and an Answer or Rejected for each question.
 """
 
 from enum import Enum
 
 import msgspec
 
-from corral_server.config import LoadOptions
+from corral_server.config import GENERATIVE, Capability, LoadOptions, Mode, Pooling
 from corral_server.errors import BY_REASON, CorralError, FieldViolation, InternalError
 from corral_server.request import (
     Event,
     GenerationRequest,
     Prompt,
+    TextPrompt,
     Token,
+    TokenPrompt,
 )
 
 
@@ -33,18 +35,43 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     has_chat_template: bool
 
 
+class DeviceFootprint(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What a model will take of one device, in bytes. RAM is the machine's memory."""
+
+    device: str
+    weights_bytes: int
+    cache_bytes: int
+    compute_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        return self.weights_bytes + self.cache_bytes + self.compute_bytes
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A GPU that ggml reports, in its words. Bytes."""
+
+    name: str
+    description: str
+    total_bytes: int
+    free_bytes: int
+
+
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What a ready engine offers. `sequence_limit`: tokens one sequence may hold."""
+    """What a ready engine offers. `sequence_limit`: tokens one sequence may hold. `growth_bytes`:
+    by how much its resident memory grew from before the load to ready."""
 
     context_size: int
     sequence_limit: int
     slots: int
     memory_bytes: int
+    growth_bytes: int = 0
 
 
 class LoadStage(Enum):
     """The stages of a load, in order."""
 
+    DOWNLOADING = "downloading"
     PROBING = "probing"
     LOADING = "loading"
     WARMING = "warming"
@@ -58,6 +85,8 @@ class Start(msgspec.Struct, frozen=True, tag="start", array_like=True):
 
     path: str
     options: LoadOptions
+    capabilities: frozenset[Capability] = GENERATIVE
+    mode: Mode = Mode.SERVER
 
 
 class Proceed(msgspec.Struct, frozen=True, tag="proceed", array_like=True):
@@ -69,6 +98,18 @@ class Submit(msgspec.Struct, frozen=True, tag="submit", array_like=True):
 
     call: int
     request: GenerationRequest
+
+
+class Embed(msgspec.Struct, frozen=True, kw_only=True, tag="embed", array_like=True):
+    """Turn inputs into vectors. Answered by Embeddeds, the last with `is_last`, or by Rejected.
+
+    `pooling` None is as the model was loaded; `normalize` scales vectors to length 1.
+    """
+
+    call: int
+    inputs: tuple[TextPrompt | TokenPrompt, ...]
+    pooling: Pooling | None = None
+    normalize: bool = True
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel", array_like=True):
@@ -105,9 +146,14 @@ class CountTokens(msgspec.Struct, frozen=True, tag="count", array_like=True):
 
 
 class Probed(msgspec.Struct, frozen=True, tag="probed", array_like=True):
-    """The file makes sense and holds this. The engine waits for Proceed."""
+    """The file makes sense, holds this and will take that. The engine waits for Proceed.
+
+    `devices`: the GPUs of this machine.
+    """
 
     facts: ModelFacts
+    footprint: tuple[DeviceFootprint, ...] = ()
+    devices: tuple[Device, ...] = ()
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading", array_like=True):
@@ -128,6 +174,20 @@ class Output(msgspec.Struct, frozen=True, tag="output", array_like=True):
 
     call: int
     event: Event
+
+
+class Embedded(msgspec.Struct, frozen=True, kw_only=True, tag="embedded", array_like=True):
+    """The vectors of some inputs, in their order, going on where the call's last one ended.
+
+    `vectors` holds 32-bit floats, little-endian, a row of `size` for each input; `token_counts`
+    has the tokens of each.
+    """
+
+    call: int
+    size: int
+    vectors: bytes
+    token_counts: tuple[int, ...]
+    is_last: bool
 
 
 class Tokenized(msgspec.Struct, frozen=True, tag="tokenized", array_like=True):
@@ -186,9 +246,18 @@ class Rejected(msgspec.Struct, frozen=True, tag="rejected", array_like=True):
     failure: Failure
 
 
-Command = Start | Proceed | Submit | Cancel | Tokenize | Detokenize | CountTokens
+Command = Start | Proceed | Submit | Embed | Cancel | Tokenize | Detokenize | CountTokens
 Question = Tokenize | Detokenize | CountTokens
 Answer = Tokenized | Detokenized | Counted
 Report = (
-    Probed | Loading | Ready | LoadFailed | Output | Rejected | Tokenized | Detokenized | Counted
+    Probed
+    | Loading
+    | Ready
+    | LoadFailed
+    | Output
+    | Embedded
+    | Rejected
+    | Tokenized
+    | Detokenized
+    | Counted
 )

@@ -52,3 +52,7 @@ class LlamaBatch:
         self._wanted[end - 1] = wanted
         self.struct.n_tokens = end
         return end - 1
+
+    def want_all(self) -> None:
+        """Asks for an output behind every row added so far."""
+        self._wanted[: len(self)] = 1

@@ -1,7 +1,7 @@
 """A model's KV cache and its computation."""
 
 import ctypes
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,12 @@ from llama_cpp import llama_cpp as c
 
 from corral_server.errors import ModelLoadFailed
 from corral_server.llama import library
+from corral_server.llama.adapter import LlamaAdapter
 from corral_server.llama.batch import LlamaBatch
+from corral_server.llama.context_options import ContextOptions
 from corral_server.llama.model import LlamaModel
+
+__all__ = ["ContextOptions", "DecodeFailed", "LlamaContext", "NoCells"]
 
 _NO_CELLS = 1
 
@@ -23,32 +27,35 @@ class DecodeFailed(Exception):
     """llama.cpp gave up in the middle of a batch; the context is of no more use."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContextOptions:
-    """Sizes in tokens. One batch is one graph: `batch_size` is llama.cpp's n_batch and n_ubatch."""
-
-    context_size: int
-    slots: int
-    batch_size: int
-    threads: int
-
-
 class LlamaContext:
     """`slots` sequences that share one KV cache. For one thread; close it before its model."""
 
-    def __init__(self, model: LlamaModel, options: ContextOptions) -> None:
+    def __init__(
+        self,
+        model: LlamaModel,
+        options: ContextOptions,
+        adapters: Sequence[LlamaAdapter] = (),
+    ) -> None:
+        """Raises InvalidFields for options this model cannot have, or ModelLoadFailed."""
+        options.check(model)
         self._vocab_size = model.vocabulary.size
+        self._embedding_size = model.embedding_size
         library.take_errors()
-        handle = c.llama_init_from_model(model.handle, _params(options))
+        handle = c.llama_init_from_model(model.handle, options.params())
         if not handle:
             raise ModelLoadFailed(
                 f"llama.cpp could not make room for {options.context_size} tokens of context: "
                 + "; ".join(library.take_errors())
             )
         self.handle = handle
-        memory = c.llama_get_memory(handle)
-        assert memory is not None
-        self._memory = memory
+        self._memory = c.llama_get_memory(handle)
+        if adapters:
+            self._apply(adapters)
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether it remembers what it computed: an encoder's does not."""
+        return self._memory is not None
 
     @property
     def size(self) -> int:
@@ -64,6 +71,16 @@ class LlamaContext:
             raise DecodeFailed(f"llama_decode returned {code}: {library.take_errors()}")
         c.llama_synchronize(self.handle)
 
+    def make_room(self, batch: LlamaBatch) -> None:
+        """Has what computing `batch` takes allocated, and gives up at the first operation."""
+        stop = c.ggml_abort_callback(lambda _: True)
+        c.llama_set_abort_callback(self.handle, stop, None)
+        try:
+            c.llama_decode(self.handle, batch.struct)
+            c.llama_synchronize(self.handle)
+        finally:
+            c.llama_set_abort_callback(self.handle, c.ggml_abort_callback(), None)
+
     def logits(self, rows: int) -> npt.NDArray[np.float32]:
         """The logits of the last batch's wanted rows, in order: (rows, vocabulary).
 
@@ -74,24 +91,34 @@ class LlamaContext:
         buffer = (ctypes.c_float * (rows * self._vocab_size)).from_address(address)
         return np.ctypeslib.as_array(buffer).reshape(rows, self._vocab_size)
 
+    def token_vectors(self, rows: int) -> npt.NDArray[np.float32]:
+        """The vectors of the last batch's rows, in order: (rows, embedding size).
+
+        A view like that of `logits`, of a context that embeds.
+        """
+        address = ctypes.cast(c.llama_get_embeddings(self.handle), ctypes.c_void_p).value
+        assert address is not None
+        buffer = (ctypes.c_float * (rows * self._embedding_size)).from_address(address)
+        return np.ctypeslib.as_array(buffer).reshape(rows, self._embedding_size)
+
     def forget(self, sequence: int) -> None:
         """Frees the cells of one sequence."""
+        assert self._memory is not None
         c.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
     def clear(self) -> None:
+        assert self._memory is not None
         c.llama_memory_clear(self._memory, True)
 
     def close(self) -> None:
         c.llama_free(self.handle)
 
-
-def _params(options: ContextOptions) -> c.llama_context_params:
-    params: c.llama_context_params = c.llama_context_default_params()
-    params.n_ctx = options.context_size
-    params.n_seq_max = options.slots
-    params.n_batch = params.n_ubatch = options.batch_size
-    # One row of logits per slot: the default sizes the buffer for every token of a batch.
-    params.n_outputs_max = options.slots
-    params.n_threads = params.n_threads_batch = options.threads
-    params.kv_unified = True
-    return params
+    def _apply(self, adapters: Sequence[LlamaAdapter]) -> None:
+        handles = (c.llama_adapter_lora_p_ctypes * len(adapters))(
+            *(adapter.handle for adapter in adapters)  # type: ignore[misc]  # its own pointer type
+        )
+        scales = (ctypes.c_float * len(adapters))(*(adapter.scale for adapter in adapters))
+        code = c.llama_set_adapters_lora(self.handle, handles, len(adapters), scales)
+        if code != 0:
+            self.close()
+            raise ModelLoadFailed(f"llama.cpp could not apply the adapters: {code}")

@@ -7,6 +7,8 @@ releases and would be misread silently, so exactly one release is accepted.
 import ctypes
 import logging
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import llama_cpp as package
 from llama_cpp import llama_cpp as c
@@ -18,6 +20,7 @@ _LEVELS = {1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING, 4: logging.ERR
 _CONTINUED = 5
 _recent_errors: deque[str] = deque(maxlen=8)
 _level = logging.DEBUG
+_listeners: list[Callable[[str], None]] = []
 
 
 @c.llama_log_callback  # type: ignore[untyped-decorator]  # a ctypes callback type
@@ -26,6 +29,8 @@ def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
     global _level
     if level != _CONTINUED:
         _level = _LEVELS.get(level, logging.DEBUG)
+    for listener in _listeners:
+        listener(text.decode("utf-8", "replace").rstrip())
     if _level < logging.WARNING:
         return
     line = text.decode("utf-8", "replace").strip()
@@ -50,6 +55,24 @@ def take_errors() -> list[str]:
     errors = list(_recent_errors)
     _recent_errors.clear()
     return errors
+
+
+@contextmanager
+def listening(listener: Callable[[str], None]) -> Iterator[None]:
+    """Calls `listener`, which must not raise, with every line llama.cpp logs in this block."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextmanager
+def overhear() -> Iterator[list[str]]:
+    """Collects every line llama.cpp logs in this block, whatever its level."""
+    lines: list[str] = []
+    with listening(lines.append):
+        yield lines
 
 
 def quantization_name(file_type: int | None) -> str:

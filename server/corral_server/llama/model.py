@@ -3,15 +3,23 @@
 import ctypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from llama_cpp import llama_cpp as c
 
+from corral_server.config import Pooling
 from corral_server.errors import ModelLoadFailed
 from corral_server.llama import library
+from corral_server.llama.model_options import DEFAULT_OPTIONS, ModelOptions, ModelParams
 from corral_server.llama.vocabulary import Vocabulary
 
 _TEMPLATE_NAMES = (b"tool_use",)
+_VALUE_BYTES = 256
+_POOLINGS = {
+    c.LLAMA_POOLING_TYPE_MEAN: Pooling.MEAN,
+    c.LLAMA_POOLING_TYPE_CLS: Pooling.CLS,
+    c.LLAMA_POOLING_TYPE_LAST: Pooling.LAST,
+}
 
 
 class LlamaModel:
@@ -24,18 +32,23 @@ class LlamaModel:
         self.vocabulary = Vocabulary(vocab)
 
     @classmethod
-    def load(cls, files: Sequence[Path], on_progress: Callable[[float], bool]) -> Self:
+    def load(
+        cls,
+        files: Sequence[Path],
+        on_progress: Callable[[float], bool],
+        options: ModelOptions = DEFAULT_OPTIONS,
+    ) -> Self:
         """Loads a model from its file or, in order, its shards.
 
         `on_progress` is called with 0 to 1 and ends the load by returning False; it must not
-        raise. Raises ModelLoadFailed with what llama.cpp said.
+        raise. Raises ModelLoadFailed with what llama.cpp said, or InvalidFields for `options`.
         """
-        params = c.llama_model_default_params()
-        # Referenced until the load returns: llama.cpp keeps the bare pointer.
+        # Both are referenced until the load returns: llama.cpp keeps bare pointers.
+        params = ModelParams(options)
         callback = c.llama_progress_callback(lambda fraction, _: on_progress(fraction))
-        params.progress_callback = callback
+        params.struct.progress_callback = callback
         library.take_errors()
-        handle = _load(files, params)
+        handle = _load(files, params.struct)
         if not handle:
             raise ModelLoadFailed(f"llama.cpp could not load it: {_why()}")
         return cls(handle)
@@ -43,6 +56,42 @@ class LlamaModel:
     @property
     def trained_context(self) -> int:
         return int(c.llama_model_n_ctx_train(self.handle))
+
+    @property
+    def weight_bytes(self) -> int:
+        """What all tensors take, wherever they are; a dry run knows it too."""
+        return int(c.llama_model_size(self.handle))
+
+    @property
+    def num_layers(self) -> int:
+        return int(c.llama_model_n_layer(self.handle))
+
+    @property
+    def embedding_size(self) -> int:
+        """Length of the vectors that come out."""
+        return int(c.llama_model_n_embd_out(self.handle))
+
+    def head_size(self, part: Literal["key", "value"]) -> int:
+        """Numbers one head's key or value has."""
+        stated = self._number(f"attention.{part}_length")
+        heads = int(c.llama_model_n_head(self.handle))
+        return stated or int(c.llama_model_n_embd(self.handle)) // max(heads, 1)
+
+    @property
+    def own_pooling(self) -> Pooling | None:
+        """How the file says its tokens' vectors become one."""
+        return _POOLINGS.get(self._number("pooling_type"))
+
+    def _number(self, key: str) -> int:
+        """A number the file states of its architecture; 0 if it does not."""
+        architecture = self._text("general.architecture")
+        text = self._text(f"{architecture}.{key}")
+        return int(text) if text.isdecimal() else 0
+
+    def _text(self, key: str) -> str:
+        buffer = ctypes.create_string_buffer(_VALUE_BYTES)
+        length = c.llama_model_meta_val_str(self.handle, key.encode(), buffer, _VALUE_BYTES)
+        return buffer.value.decode("utf-8", "replace") if length >= 0 else ""
 
     @property
     def can_generate(self) -> bool:

@@ -25,6 +25,11 @@ class Limits:
     total: int | None = None
     devices: Bytes = field(default_factory=dict)
 
+    @property
+    def of_ram(self) -> int | None:
+        """What bounds RAM: its own limit or, with one pool for everything, that."""
+        return self.devices.get(RAM, self.total)
+
 
 @dataclass(frozen=True, slots=True)
 class Shortage:

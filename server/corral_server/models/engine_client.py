@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from corral_server.config import LoadOptions
+from corral_server.config import ModelSpec, Pooling
 from corral_server.errors import CorralError, InternalError, ModelLoadFailed, SlowConsumer
 from corral_server.ipc.channel import AsyncChannel, ChannelClosed
 from corral_server.ipc.messages import (
@@ -25,10 +25,11 @@ from corral_server.ipc.messages import (
     CountTokens,
     Detokenize,
     Detokenized,
+    Embed,
+    Embedded,
     EngineFacts,
     LoadFailed,
     Loading,
-    ModelFacts,
     Output,
     Probed,
     Proceed,
@@ -40,8 +41,17 @@ from corral_server.ipc.messages import (
     Tokenize,
     Tokenized,
 )
+from corral_server.models.embedding_stream import EmbeddingStream
 from corral_server.models.event_stream import EventStream
-from corral_server.request import Event, Finished, GenerationRequest, Prompt, Token
+from corral_server.request import (
+    Event,
+    Finished,
+    GenerationRequest,
+    Prompt,
+    TextPrompt,
+    Token,
+    TokenPrompt,
+)
 
 ENGINE_COMMAND = (sys.executable, "-m", "corral_server.engine")
 
@@ -59,6 +69,7 @@ class EngineClient:
         self._channel = channel
         self._numbers = count(1)
         self._streams: dict[int, EventStream] = {}
+        self._embeddings: dict[int, EmbeddingStream] = {}
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._ended_by: CorralError | None = None
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
@@ -88,13 +99,14 @@ class EngineClient:
         finally:
             await _to_the_end(client._end())
 
-    async def probe(self, path: Path, options: LoadOptions, *, stall_s: float) -> ModelFacts:
-        """What the model in `path` is. Raises the engine's verdict on the file."""
-        self._channel.send(Start(str(path), options))
+    async def probe(self, path: Path, spec: ModelSpec, *, stall_s: float) -> Probed:
+        """What the model in `path` is and will take. Raises the engine's verdict on the file."""
+        start = Start(str(path), spec.options, capabilities=spec.capabilities, mode=spec.mode)
+        self._channel.send(start)
         report = await self._hear(stall_s)
         if not isinstance(report, Probed):
             raise InternalError(f"the engine answered Start with {type(report).__name__}")
-        return report.facts
+        return report
 
     async def load(self, on_progress: Callable[[Loading], None], *, stall_s: float) -> EngineFacts:
         """Loads what was probed. Raises ModelLoadFailed, after `stall_s` of silence too."""
@@ -119,6 +131,8 @@ class EngineClient:
         self._ended_by = self._ended_by or error
         for stream in self._streams.values():
             stream.fail(error)
+        for vectors in self._embeddings.values():
+            vectors.fail(error)
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(error)
@@ -139,6 +153,33 @@ class EngineClient:
                 yield event
         finally:
             del self._streams[call]
+            if not finished:
+                self._channel.send(Cancel(call))
+
+    async def embed(
+        self,
+        inputs: tuple[TextPrompt | TokenPrompt, ...],
+        *,
+        pooling: Pooling | None = None,
+        normalize: bool = True,
+    ) -> AsyncGenerator[Embedded, None]:
+        """The vectors of `inputs` in their order, in parts as they are computed.
+
+        Leaving early, for any reason, cancels the call; that takes closing this (`aclosing`).
+        """
+        call = self._next_call()
+        stream = self._embeddings[call] = EmbeddingStream()
+        finished = False
+        try:
+            self._channel.send(
+                Embed(call=call, inputs=inputs, pooling=pooling, normalize=normalize)
+            )
+            while not finished:
+                part = await stream.next()
+                finished = part.is_last
+                yield part
+        finally:
+            del self._embeddings[call]
             if not finished:
                 self._channel.send(Cancel(call))
 
@@ -194,6 +235,9 @@ class EngineClient:
             case Output():
                 if (stream := self._streams.get(report.call)) is not None:
                     self._push(report.call, stream, report.event)
+            case Embedded():
+                if (vectors := self._embeddings.get(report.call)) is not None:
+                    vectors.push(report)
             case Rejected():
                 self._reject(report.call, report.failure.error())
             case Tokenized() | Detokenized() | Counted():
@@ -211,6 +255,8 @@ class EngineClient:
     def _reject(self, call: int, error: CorralError) -> None:
         if (stream := self._streams.get(call)) is not None:
             stream.fail(error)
+        elif (vectors := self._embeddings.get(call)) is not None:
+            vectors.fail(error)
         elif (answer := self._answers.get(call)) is not None and not answer.done():
             answer.set_exception(error)
 

@@ -8,13 +8,21 @@ from enum import Enum
 
 from corral_server.config import ModelSpec
 from corral_server.errors import CorralError, EngineRestarting, ModelFailed, ModelUnloaded
-from corral_server.ipc.messages import EngineFacts, Loading, LoadStage, ModelFacts
+from corral_server.ipc.messages import (
+    DeviceFootprint,
+    EngineFacts,
+    Loading,
+    LoadStage,
+    ModelFacts,
+)
+from corral_server.models.budget import RAM
 from corral_server.models.engine_client import EngineClient
 
 
 class ModelState(Enum):
     """Where a model is in its life. Who makes it so is said behind each."""
 
+    NOT_LOADED = "not_loaded"  # the configuration declares it; the first call loads it
     LOADING = "loading"  # a caller asked for it
     READY = "ready"  # its engine says so
     RESTARTING = "restarting"  # its engine died
@@ -24,6 +32,7 @@ class ModelState(Enum):
 
 
 _NEXT = {
+    ModelState.NOT_LOADED: {ModelState.LOADING, ModelState.UNLOADED},
     ModelState.LOADING: {ModelState.READY, ModelState.FAILED, ModelState.DRAINING},
     ModelState.READY: {ModelState.RESTARTING, ModelState.FAILED, ModelState.DRAINING},
     ModelState.RESTARTING: {ModelState.READY, ModelState.FAILED, ModelState.DRAINING},
@@ -39,7 +48,9 @@ class ModelEntry:
 
     spec: ModelSpec
     on_change: Callable[["ModelEntry"], None]
-    state: ModelState = ModelState.LOADING
+    on_progress: Callable[["ModelEntry"], None] = field(default=lambda _: None)
+    on_idle: Callable[["ModelEntry"], None] = field(default=lambda _: None)
+    state: ModelState = ModelState.NOT_LOADED
     progress: Loading = Loading(LoadStage.PROBING, 0.0)
     model_facts: ModelFacts | None = None
     engine_facts: EngineFacts | None = None
@@ -49,7 +60,12 @@ class ModelEntry:
     loaded_at: float | None = None
     last_used_at: float | None = None
     leases: int = 0
+    callers_waiting: int = 0
     restarts: int = 0
+    footprint: tuple[DeviceFootprint, ...] = ()
+    ready_at: float | None = None
+    idle_since: float | None = None
+    failed_at: float | None = None
     _hurried: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -59,7 +75,24 @@ class ModelEntry:
 
     @property
     def is_idle(self) -> bool:
-        return self.leases == 0
+        """Whether nobody uses it and nobody waits to."""
+        return self.leases == 0 and self.callers_waiting == 0
+
+    @property
+    def reserved(self) -> dict[str, int]:
+        """Its share of the memory, bytes by device: as predicted, and once it is ready, of RAM what
+        its engine really grew by."""
+        shares = {part.device: part.total_bytes for part in self.footprint}
+        if self.state is ModelState.READY and self.engine_facts and self.engine_facts.growth_bytes:
+            shares[RAM] = self.engine_facts.growth_bytes
+        return shares
+
+    @property
+    def expires_at(self) -> float | None:
+        """When it has been idle for too long, on the monotonic clock; None while it is in use."""
+        if self.spec.keep_alive_s is None or not self.is_idle or self.idle_since is None:
+            return None
+        return self.idle_since + self.spec.keep_alive_s
 
     def become(self, state: ModelState) -> None:
         """The one way a state changes."""
@@ -70,15 +103,18 @@ class ModelEntry:
 
     def advance(self, progress: Loading) -> None:
         self.progress = progress
+        self.on_progress(self)
         self._notify()
 
     def serve_by(self, engine: EngineClient, facts: EngineFacts) -> None:
         self.engine, self.engine_facts = engine, facts
         self.loaded_at = time.time()
+        self.ready_at = self.idle_since = time.monotonic()
         self.become(ModelState.READY)
 
     def fail(self, error: CorralError) -> None:
-        self.engine, self.error = None, error
+        self.engine, self.error, self.footprint = None, error, ()
+        self.failed_at = time.monotonic()
         self.become(ModelState.FAILED)
 
     def restart(self, retry_after_s: float) -> None:
@@ -97,7 +133,9 @@ class ModelEntry:
 
     def release(self) -> None:
         self.leases -= 1
+        self.idle_since = time.monotonic()
         if self.is_idle:
+            self.on_idle(self)
             self._notify()
 
     def ready_engine(self) -> EngineClient:
@@ -131,6 +169,19 @@ class ModelEntry:
         """Waits until `condition` holds, looking whenever something about this entry changes."""
         while not condition():
             await self._changed.wait()
+
+    async def loaded(self) -> None:
+        """Waits while the model is loading; the one it is loaded for counts as using it. Raises why
+        the load that was waited for failed."""
+        waited = self.state is ModelState.LOADING
+        self.callers_waiting += 1
+        try:
+            await self.until(lambda: self.state is not ModelState.LOADING)
+        finally:
+            self.callers_waiting -= 1
+        if waited and self.state is ModelState.FAILED:
+            assert self.error is not None
+            raise self.error
 
     async def drained(self) -> None:
         """Waits until no call is left, or until `stop_draining`."""

@@ -1,21 +1,47 @@
 """All models of a server: id to entry, load and unload, and which one a call goes to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
 
-from corral_server.config import Capability, EngineTimeouts, ModelSpec
+from corral_server.config import BudgetConfig, Capability, EngineTimeouts, HubConfig, ModelSpec
 from corral_server.errors import (
     CapabilityNotSupported,
+    InsufficientMemory,
     LoadConflict,
     ModelNotFound,
     NoDefaultModel,
     ServerDraining,
 )
+from corral_server.ipc.messages import Probed
 from corral_server.models.engine_client import ENGINE_COMMAND, EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
-from corral_server.models.supervisor import supervise
+from corral_server.models.hub import Hub
+from corral_server.models.memory import Memory
+from corral_server.models.source import SourceLocator
+from corral_server.models.supervisor import Stable, supervise
+
+# A declared model whose load failed is tried again by the first call after this long.
+RETRY_S = 5.0
+
+
+class ResolveReason(Enum):
+    """Why a name leads to a model."""
+
+    ID = "id"
+    ALIAS = "alias"
+    DEFAULT = "default"
+
+
+class Resolved(NamedTuple):
+    """Where a name leads, and why."""
+
+    entry: ModelEntry
+    reason: ResolveReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +53,19 @@ class Lease:
     sequence_limit: int
 
 
+class RegistryObserver:
+    """Hears what happens to models. Every method does nothing until it is overridden."""
+
+    def changed(self, entry: ModelEntry) -> None:
+        """The state of `entry` is new; UNLOADED comes last and is the end of it."""
+
+    def progressed(self, entry: ModelEntry) -> None:
+        """The load of `entry` went on."""
+
+    def default_changed(self, id: str | None) -> None:
+        """Another model is the default, or none."""
+
+
 class ModelRegistry:
     """For one event loop. Nothing here waits for a load but those who asked for that model."""
 
@@ -35,19 +74,38 @@ class ModelRegistry:
         *,
         engine_command: tuple[str, ...] = ENGINE_COMMAND,
         timeouts: EngineTimeouts | None = None,
+        hub: Hub | None = None,
+        model_dirs: tuple[str, ...] = (),
+        budget: BudgetConfig | None = None,
+        min_residency_s: float = 10.0,
+        patience_s: float = 30.0,
     ) -> None:
-        self._engine_command = engine_command
-        self._timeouts = timeouts or EngineTimeouts()
+        self.hub = hub or Hub(HubConfig())
+        self.memory = Memory(
+            budget or BudgetConfig(),
+            entries=self.entries,
+            evict=self._evict,
+            min_residency_s=min_residency_s,
+            patience_s=patience_s,
+        )
+        self.stable = Stable(
+            engine_command,
+            timeouts or EngineTimeouts(),
+            SourceLocator(self.hub, model_dirs),
+            self.memory,
+        )
         self._entries: dict[str, ModelEntry] = {}
+        self._declared: dict[str, ModelSpec] = {}
         self._supervisors: dict[ModelEntry, asyncio.Task[None]] = {}
         self._unloads: dict[ModelEntry, asyncio.Task[None]] = {}
         # The last is the default. It goes back to those before it if its load fails.
         self._defaults: list[str] = []
-        self._observers: list[Callable[[ModelEntry], None]] = []
+        self._observers: list[RegistryObserver] = []
+        self._reaper: asyncio.Task[None] | None = None
+        self._expiry_changed = asyncio.Event()
         self._closing = False
 
-    def subscribe(self, observer: Callable[[ModelEntry], None]) -> None:
-        """Calls `observer` with an entry after each change of its state, UNLOADED included."""
+    def subscribe(self, observer: RegistryObserver) -> None:
         self._observers.append(observer)
 
     # What is there.
@@ -59,20 +117,32 @@ class ModelRegistry:
     def default_id(self) -> str | None:
         return self._defaults[-1] if self._defaults else None
 
-    def resolve(self, id: str) -> ModelEntry:
-        """The entry of `id`, or of the default model for "". Raises ModelNotFound or
-        NoDefaultModel."""
-        if not id and not self._defaults:
+    def resolve(self, name: str) -> ModelEntry:
+        """The entry of `name`: an id, an alias, or "" for the default model. Raises ModelNotFound
+        or NoDefaultModel."""
+        return self.explain(name).entry
+
+    def explain(self, name: str) -> Resolved:
+        """As `resolve`, with the reason."""
+        if not name:
+            return Resolved(self._default_entry(), ResolveReason.DEFAULT)
+        if name in self._entries:
+            return Resolved(self._entries[name], ResolveReason.ID)
+        for entry in self._entries.values():
+            if name in entry.spec.aliases:
+                return Resolved(entry, ResolveReason.ALIAS)
+        raise ModelNotFound(
+            f"no model {name!r} is loaded; loaded are: {self._known()}",
+            model=name,
+            candidates=self._known(),
+        )
+
+    def _default_entry(self) -> ModelEntry:
+        entry = self._entries.get(self.default_id or "")
+        if entry is None:
             raise NoDefaultModel(
                 "no model was named and none is the default; "
                 f"name one of these or set a default: {self._known()}"
-            )
-        entry = self._entries.get(id or self._defaults[-1])
-        if entry is None:
-            raise ModelNotFound(
-                f"no model {id!r} is loaded; loaded are: {self._known()}",
-                model=id,
-                candidates=self._known(),
             )
         return entry
 
@@ -89,13 +159,13 @@ class ModelRegistry:
         """
         while (entry := self._entries.get(spec.id)) and entry.state is ModelState.DRAINING:
             await self._end_of_unload(entry)
-        if self._closing:
-            raise ServerDraining("the server is stopping and loads no more models")
-        if entry is not None and entry.state is ModelState.FAILED:
+        self._check_open()
+        if entry is not None and entry.state in (ModelState.FAILED, ModelState.NOT_LOADED):
             self._remove(entry)
             entry = None
         if entry is None:
-            entry = self._begin(spec)
+            self._check_names(spec)
+            entry = self._supervise(self._add(spec, ModelState.LOADING))
         elif entry.spec != spec:
             raise LoadConflict(
                 f"model {spec.id!r} is loaded with another source, options or capabilities; "
@@ -106,11 +176,53 @@ class ModelRegistry:
             self._make_default(entry)
         return entry
 
-    def _begin(self, spec: ModelSpec) -> ModelEntry:
-        entry = self._entries[spec.id] = ModelEntry(spec, self._notify)
-        supervisor = supervise(entry, self._engine_command, self._timeouts)
-        self._supervisors[entry] = asyncio.create_task(supervisor, name=f"model {spec.id}")
-        self._notify(entry)
+    def declare(self, spec: ModelSpec, *, make_default: bool = False) -> ModelEntry:
+        """Makes a model known that the first call will load. Raises LoadConflict."""
+        self._check_open()
+        if spec.id in self._entries:
+            raise LoadConflict(f"model {spec.id!r} is there already", model=spec.id)
+        self._check_names(spec)
+        self._declared[spec.id] = spec
+        entry = self._add(spec, ModelState.NOT_LOADED)
+        if make_default:
+            self._make_default(entry)
+        return entry
+
+    def is_declared(self, id: str) -> bool:
+        """Whether the first call loads it."""
+        return id in self._declared
+
+    async def retract(self, id: str, *, drain_timeout_s: float) -> None:
+        """Undoes `declare`: unloads the model if it is loaded, and forgets it."""
+        del self._declared[id]
+        await self.unload(id, drain_timeout_s=drain_timeout_s)
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise ServerDraining("the server is stopping and loads no more models")
+
+    def _check_names(self, spec: ModelSpec) -> None:
+        """Every name leads to one model."""
+        taken = set(self._entries) | {
+            alias for entry in self._entries.values() for alias in entry.spec.aliases
+        }
+        for name in (spec.id, *spec.aliases):
+            if name in taken:
+                raise LoadConflict(
+                    f"the name {name!r} leads to model {self.resolve(name).id!r} already",
+                    model=spec.id,
+                    name=name,
+                )
+
+    def _add(self, spec: ModelSpec, state: ModelState) -> ModelEntry:
+        entry = ModelEntry(spec, self._on_change, self._on_progress, self._on_idle, state)
+        self._entries[spec.id] = entry
+        self._on_change(entry)
+        return entry
+
+    def _supervise(self, entry: ModelEntry) -> ModelEntry:
+        supervisor = supervise(entry, self.stable)
+        self._supervisors[entry] = asyncio.create_task(supervisor, name=f"model {entry.id}")
         return entry
 
     async def unload(self, id: str, *, drain_timeout_s: float, force: bool = False) -> None:
@@ -121,8 +233,17 @@ class ModelRegistry:
         first; with `force` it ends the draining. Raises ModelNotFound.
         """
         entry = self.resolve(id)
+        if entry.state is ModelState.NOT_LOADED:
+            self._leave(entry)
+            return
         self._begin_unload(entry, drain_timeout_s, force)
         await self._end_of_unload(entry)
+
+    def _evict(self, entry: ModelEntry) -> Awaitable[None]:
+        """From here on nobody can take a lease on `entry`; what is returned waits for its end."""
+        assert entry.is_idle
+        self._begin_unload(entry, 0.0, force=False)
+        return self._end_of_unload(entry)
 
     def _begin_unload(self, entry: ModelEntry, drain_timeout_s: float, force: bool) -> None:
         if entry not in self._unloads:
@@ -150,29 +271,45 @@ class ModelRegistry:
             # Once only: a second cancel would interrupt the clean-up of the first.
             supervisor.cancel()
         await asyncio.wait([supervisor])
-        if self.default_id == entry.id:
-            self._defaults.clear()
-        self._forget_default(entry)
+        self._leave(entry)
+
+    def _leave(self, entry: ModelEntry) -> None:
+        """`entry` ends; a declared model starts anew, waiting to be called."""
         self._remove(entry)
+        if entry.id in self._declared and not self._closing:
+            self._add(self._declared[entry.id], ModelState.NOT_LOADED)
+        else:
+            self._unset_default(entry)
 
     def _remove(self, entry: ModelEntry) -> None:
         del self._entries[entry.id]
-        del self._supervisors[entry]
+        self._supervisors.pop(entry, None)
         self._unloads.pop(entry, None)
         entry.become(ModelState.UNLOADED)
 
     async def close(self) -> None:
         """Unloads everything at once and loads nothing more."""
         self._closing = True
-        entries = self.entries()
-        for entry in entries:
+        if self._reaper is not None:
+            self._reaper.cancel()
+            await asyncio.wait([self._reaper])
+        loaded = [entry for entry in self.entries() if entry.state is not ModelState.NOT_LOADED]
+        for entry in loaded:
             self._begin_unload(entry, 0.0, force=True)
-        await asyncio.gather(*(self._end_of_unload(entry) for entry in entries))
+        await asyncio.gather(*(self._end_of_unload(entry) for entry in loaded))
+        await self.hub.close()
+
+    async def predict(self, spec: ModelSpec) -> Probed:
+        """What a model is and would take; nothing is loaded, downloaded or set aside."""
+        stable = self.stable
+        path = await stable.sources.locate_here(spec.source)
+        async with EngineClient.launch(stable.command) as engine:
+            return await engine.probe(path, spec, stall_s=stable.timeouts.stall_s)
 
     # Routing.
 
     def set_default(self, id: str) -> ModelEntry:
-        """Makes a model that is ready, or on its way, the default. Raises why it cannot be."""
+        """Makes a model that is ready, or can be, the default. Raises why it cannot."""
         entry = self.resolve(id)
         if entry.state in (ModelState.FAILED, ModelState.DRAINING):
             entry.ready_engine()
@@ -180,20 +317,21 @@ class ModelRegistry:
         return entry
 
     @asynccontextmanager
-    async def lease(self, id: str, capability: Capability | None = None) -> AsyncIterator[Lease]:
-        """A hold on the model of `id`, or on the default one for ""; waits while it is loading.
+    async def lease(self, name: str, capability: Capability | None = None) -> AsyncIterator[Lease]:
+        """A hold on the model `name` leads to; waits while it is loading, and loads it first if it
+        is declared.
 
-        Raises ModelNotFound, NoDefaultModel, CapabilityNotSupported, ModelFailed, ModelUnloaded or
-        EngineRestarting.
+        Raises ModelNotFound, NoDefaultModel, CapabilityNotSupported, ModelFailed, ModelUnloaded,
+        EngineRestarting, or why the load that was waited for failed.
         """
-        entry = self.resolve(id)
+        entry = await self._awake(self.resolve(name))
         if capability is not None and capability not in entry.spec.capabilities:
             raise CapabilityNotSupported(
                 f"model {entry.id!r} was loaded without {capability.name}",
                 model=entry.id,
                 capability=capability.name,
             )
-        await entry.until(lambda: entry.state is not ModelState.LOADING)
+        await entry.loaded()
         engine = entry.acquire()
         try:
             assert entry.engine_facts is not None
@@ -201,19 +339,111 @@ class ModelRegistry:
         finally:
             entry.release()
 
+    async def _awake(self, entry: ModelEntry) -> ModelEntry:
+        """`entry`, or its successor, on its way to ready if it is declared."""
+        while entry.id in self._declared and entry.state is ModelState.DRAINING:
+            await self._end_of_unload(entry)
+            entry = self.resolve(entry.id)
+        if self._may_try_again(entry):
+            self._leave(entry)
+            entry = self.resolve(entry.id)
+        if entry.state is ModelState.NOT_LOADED:
+            self._check_open()
+            entry.become(ModelState.LOADING)
+            self._supervise(entry)
+        return entry
+
+    def _may_try_again(self, entry: ModelEntry) -> bool:
+        """Whether a call may load a declared model whose last load failed: at once where room was
+        missing, else only after a while, so that a broken file is not tried at every call."""
+        if entry.id not in self._declared or entry.state is not ModelState.FAILED:
+            return False
+        assert entry.failed_at is not None
+        pause_s = 0.0 if isinstance(entry.error, InsufficientMemory) else RETRY_S
+        return time.monotonic() - entry.failed_at >= pause_s
+
+    # The default.
+
     def _make_default(self, entry: ModelEntry) -> None:
+        before = self.default_id
         self._forget_default(entry)
         self._defaults.append(entry.id)
+        self._tell_default(before)
+
+    def _unset_default(self, entry: ModelEntry) -> None:
+        """Nothing is promoted in place of a default model that goes."""
+        before = self.default_id
+        if before == entry.id:
+            self._defaults.clear()
+        self._forget_default(entry)
+        self._tell_default(before)
 
     def _forget_default(self, entry: ModelEntry) -> None:
         if entry.id in self._defaults:
             self._defaults.remove(entry.id)
 
-    def _notify(self, entry: ModelEntry) -> None:
-        if entry.state is ModelState.FAILED and entry.loaded_at is None:
+    def _tell_default(self, before: str | None) -> None:
+        if self.default_id != before:
+            for observer in self._observers:
+                observer.default_changed(self.default_id)
+
+    # What entries tell.
+
+    def _on_change(self, entry: ModelEntry) -> None:
+        before = self.default_id
+        declared = entry.id in self._declared
+        if entry.state is ModelState.FAILED and entry.loaded_at is None and not declared:
             # A load that failed must not have changed where calls go.
             self._forget_default(entry)
         elif entry.state is ModelState.READY and entry.id in self._defaults:
             del self._defaults[: self._defaults.index(entry.id)]
         for observer in self._observers:
-            observer(entry)
+            observer.changed(entry)
+        self._tell_default(before)
+        self._look_again(entry)
+
+    def _on_progress(self, entry: ModelEntry) -> None:
+        for observer in self._observers:
+            observer.progressed(entry)
+
+    def _on_idle(self, entry: ModelEntry) -> None:
+        self._look_again(entry)
+
+    def _look_again(self, entry: ModelEntry) -> None:
+        """Room and expiry depend on states and on who is idle."""
+        self.memory.wake()
+        if entry.spec.keep_alive_s is not None:
+            if self._reaper is None and not self._closing:
+                self._reaper = asyncio.create_task(self._reap(), name="reaper")
+            self._expiry_changed.set()
+
+    # Idle models.
+
+    async def _reap(self) -> None:
+        """Unloads models that were idle for their keep_alive. Sleeps until the next may be."""
+        while True:
+            self._expiry_changed.clear()
+            now = time.monotonic()
+            for entry in list(self._expired(now)):
+                self._begin_unload(entry, 0.0, force=False)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._next_expiry_s(now)):
+                    await self._expiry_changed.wait()
+
+    def _expired(self, now: float) -> Iterable[ModelEntry]:
+        return (
+            entry
+            for entry in self._entries.values()
+            if entry.state is ModelState.READY
+            and entry.expires_at is not None
+            and entry.expires_at <= now
+        )
+
+    def _next_expiry_s(self, now: float) -> float | None:
+        """Seconds until the next idle model may expire; None if none is idle."""
+        expiries = [
+            entry.expires_at - now
+            for entry in self._entries.values()
+            if entry.state is ModelState.READY and entry.expires_at is not None
+        ]
+        return max(min(expiries), 0.0) if expiries else None

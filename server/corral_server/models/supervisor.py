@@ -3,26 +3,40 @@
 import asyncio
 import logging
 import time
+from dataclasses import dataclass
 
 from corral_server.config import EngineTimeouts
 from corral_server.errors import CorralError, InternalError, ModelFailed
+from corral_server.ipc.messages import Loading, LoadStage
 from corral_server.models.engine_client import EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
-from corral_server.models.source import locate
+from corral_server.models.memory import Memory
+from corral_server.models.source import SourceLocator
 
 _log = logging.getLogger("corral.models")
 
 
-async def supervise(entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTimeouts) -> None:
+@dataclass(frozen=True, slots=True)
+class Stable:
+    """What all engines of a server share: how they are started, where models are found, and the
+    memory they divide among them."""
+
+    command: tuple[str, ...]
+    timeouts: EngineTimeouts
+    sources: SourceLocator
+    memory: Memory
+
+
+async def supervise(entry: ModelEntry, stable: Stable) -> None:
     """Keeps `entry` served until it has failed, or until this task is cancelled.
 
     A first load that fails is not tried again: its reason lies in the file or the options. An
     engine that dies later is started again, after a pause that doubles from death to death.
     """
-    deaths = _Deaths(timeouts)
+    deaths = _Deaths(stable.timeouts)
     while True:
         try:
-            await _serve(entry, command, timeouts)
+            await _serve(entry, stable)
         except Exception as error:
             fault = _as_told(error, entry)
             if entry.loaded_at is None:
@@ -32,18 +46,23 @@ async def supervise(entry: ModelEntry, command: tuple[str, ...], timeouts: Engin
             return
         deaths.count(time.monotonic())
         if deaths.are_too_many:
-            entry.fail(_gave_up(entry, timeouts))
+            entry.fail(_gave_up(entry, stable.timeouts))
             return
         entry.restart(deaths.pause_s)
         await asyncio.sleep(deaths.pause_s)
 
 
-async def _serve(entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTimeouts) -> None:
+async def _serve(entry: ModelEntry, stable: Stable) -> None:
     """One engine from start to death. Raises why it could not be loaded."""
-    async with EngineClient.launch(command) as engine:
-        path = locate(entry.spec.source)
-        entry.model_facts = await engine.probe(path, entry.spec.options, stall_s=timeouts.stall_s)
-        facts = await engine.load(entry.advance, stall_s=timeouts.stall_s)
+    path = await stable.sources.locate(entry.spec.source, lambda done: _downloaded(entry, done))
+    stall_s = stable.timeouts.stall_s
+    async with EngineClient.launch(stable.command) as engine:
+        entry.advance(Loading(LoadStage.PROBING, 0.0))
+        probed = await engine.probe(path, entry.spec, stall_s=stall_s)
+        stable.memory.learn(probed.devices)
+        entry.model_facts = probed.facts
+        await stable.memory.reserve(entry, probed.footprint)
+        facts = await engine.load(entry.advance, stall_s=stall_s)
         entry.serve_by(engine, facts)
         _log.info("model %s is ready (engine %d)", entry.id, engine.pid)
         try:
@@ -61,6 +80,10 @@ def _as_told(error: Exception, entry: ModelEntry) -> CorralError:
         return error
     _log.error("model %s could not be served", entry.id, exc_info=error)
     return InternalError("its engine could not be run; the server's log says why")
+
+
+def _downloaded(entry: ModelEntry, done: float) -> None:
+    entry.advance(Loading(LoadStage.DOWNLOADING, done))
 
 
 class _Deaths:

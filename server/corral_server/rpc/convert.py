@@ -1,18 +1,14 @@
-"""From messages to what we work with. All validation is here; below, nothing checks again."""
+"""What Inference is asked, from messages to what we work with. All is checked at this edge; below,
+nothing is checked again."""
 
 import re
 import secrets
-from typing import Any
+from typing import Any, NamedTuple
 
-from corral.v1 import chat_pb2, inference_pb2, model_manager_pb2, model_pb2, sampling_pb2
-from corral_server.config import (
-    Capability,
-    DemoSource,
-    LoadOptions,
-    ModelSource,
-    ModelSpec,
-    PathSource,
-)
+import msgspec
+
+from corral.v1 import chat_pb2, embedding_pb2, inference_pb2, sampling_pb2
+from corral_server.config import Pooling
 from corral_server.request import (
     Conversation,
     GenerationRequest,
@@ -25,87 +21,36 @@ from corral_server.request import (
     Tool,
     ToolCall,
 )
-from corral_server.rpc import limits
+from corral_server.rpc import limits, load_options
 from corral_server.rpc.check import Checker
 
-MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-MODEL_ID_RULE = "must be 1 to 128 letters, digits and . _ - / :, beginning with a letter or digit"
-_MUST_NAME = "must name a model"
 _ROLES = {
     chat_pb2.ROLE_SYSTEM: "system",
     chat_pb2.ROLE_USER: "user",
     chat_pb2.ROLE_ASSISTANT: "assistant",
     chat_pb2.ROLE_TOOL: "tool",
 }
-_CAPABILITIES = {
-    model_pb2.CAPABILITY_GENERATE: Capability.GENERATE,
-    model_pb2.CAPABILITY_CHAT: Capability.CHAT,
+# Whether vectors travel packed.
+_ENCODINGS = {
+    embedding_pb2.EMBEDDING_ENCODING_FLOAT: False,
+    embedding_pb2.EMBEDDING_ENCODING_FLOAT32_LE: True,
 }
 _NO_PARAMETERS = '{"type": "object", "properties": {}}'
 
 AnyGenerateRequest = inference_pb2.GenerateRequest | inference_pb2.GenerateStreamRequest
+AnyEmbedRequest = inference_pb2.EmbedRequest | inference_pb2.EmbedStreamRequest
 AnyChatRequest = inference_pb2.ChatRequest | inference_pb2.ChatStreamRequest
 
 
-def model_spec(request: model_manager_pb2.LoadModelRequest) -> ModelSpec:
-    """What LoadModel asks for. Raises InvalidFields."""
+def generation(request: AnyGenerateRequest, defaults: SamplingParams) -> GenerationRequest:
+    """What Generate and GenerateStream ask for, over the model's `defaults`. Raises
+    InvalidFields."""
     check = Checker()
-    check.require(MODEL_ID.fullmatch(request.id) is not None, "id", MODEL_ID_RULE)
-    source = _source(request.source, check)
-    options = LoadOptions(**check.numbers(request.options, limits.LOAD, "options."))
-    check.require(
-        options.batch_size >= options.slots,
-        "options.batch_size",
-        f"must be at least the number of slots, {options.slots}, not {options.batch_size}",
+    converted = GenerationRequest(
+        prompt=_prompt(request, check), **_common(request, defaults, check)
     )
-    capabilities = _capabilities(request, check)
-    check.close()
-    return ModelSpec(id=request.id, source=source, options=options, capabilities=capabilities)
-
-
-def _source(source: model_pb2.ModelSource, check: Checker) -> ModelSource:
-    arm = source.WhichOneof("source")
-    if arm == "path":
-        path = source.path
-        check.size(path, limits.MAX_PATH_BYTES, "source.path")
-        check.require(path.startswith("/"), "source.path", "must be an absolute path")
-        check.require(path.isprintable(), "source.path", "must not have control characters")
-        return PathSource(path)
-    check.require(arm is not None, "source", "must be set: path or demo")
-    return DemoSource()
-
-
-def _capabilities(
-    request: model_manager_pb2.LoadModelRequest, check: Checker
-) -> frozenset[Capability]:
-    for value in request.capabilities:
-        check.require(
-            value in _CAPABILITIES, "capabilities", f"{value} is no capability known here"
-        )
-    asked = frozenset(
-        _CAPABILITIES[value] for value in request.capabilities if value in _CAPABILITIES
-    )
-    return asked or frozenset(Capability)
-
-
-def drain_timeout_s(request: model_manager_pb2.UnloadModelRequest, default_s: float) -> float:
-    """How long UnloadModel lets calls go on. Raises InvalidFields."""
-    check = Checker()
-    check.require(request.id != "", "id", _MUST_NAME)
-    timeout_s = default_s
-    if request.HasField("drain_timeout"):
-        timeout_s = request.drain_timeout.seconds + request.drain_timeout.nanos / 1e9
-        check.number(timeout_s, limits.DRAIN_TIMEOUT_S, "drain_timeout")
-    check.close()
-    return timeout_s
-
-
-def generation(request: AnyGenerateRequest) -> GenerationRequest:
-    """What Generate and GenerateStream ask for. Raises InvalidFields."""
-    check = Checker()
-    converted = GenerationRequest(prompt=_prompt(request, check), **_common(request, check))
     check.close()
     return converted
 
@@ -120,17 +65,19 @@ def _prompt(request: AnyGenerateRequest, check: Checker) -> Prompt:
     return TextPrompt(text=request.prompt, parse_special=request.parse_special)
 
 
-def chat(request: AnyChatRequest) -> GenerationRequest:
-    """What Chat and ChatStream ask for. Raises InvalidFields."""
+def chat(request: AnyChatRequest, defaults: SamplingParams) -> GenerationRequest:
+    """What Chat and ChatStream ask for, over the model's `defaults`. Raises InvalidFields."""
     check = Checker()
     converted = GenerationRequest(
-        prompt=_conversation(request, "", check), **_common(request, check)
+        prompt=_conversation(request, "", check), **_common(request, defaults, check)
     )
     check.close()
     return converted
 
 
-def _common(request: AnyGenerateRequest | AnyChatRequest, check: Checker) -> dict[str, Any]:
+def _common(
+    request: AnyGenerateRequest | AnyChatRequest, defaults: SamplingParams, check: Checker
+) -> dict[str, Any]:
     length = len(request.request_id)
     check.require(
         length <= limits.MAX_REQUEST_ID,
@@ -141,21 +88,20 @@ def _common(request: AnyGenerateRequest | AnyChatRequest, check: Checker) -> dic
     if request.HasField("max_tokens"):
         check.number(request.max_tokens, limits.MAX_TOKENS, "max_tokens")
     return {
-        "sampling": _sampling(request.sampling, check),
+        "sampling": _sampling(request.sampling, defaults, check),
         "stop": _stop(request.stop, check),
         "max_tokens": request.max_tokens if request.HasField("max_tokens") else None,
         "wants_tokens": request.output.tokens,
     }
 
 
-def _sampling(message: sampling_pb2.SamplingParams, check: Checker) -> SamplingParams:
-    values = check.numbers(message, limits.SAMPLING, "sampling.")
-    check.count(message.logit_bias, limits.MAX_LOGIT_BIASES, "sampling.logit_bias")
-    for token, bias in sorted(message.logit_bias.items()):
-        check.number(bias, limits.LOGIT_BIAS, f"sampling.logit_bias[{token}]")
-    return SamplingParams(
-        **{"seed": secrets.randbits(32)} | values, logit_bias=dict(message.logit_bias)
-    )
+def _sampling(
+    message: sampling_pb2.SamplingParams, defaults: SamplingParams, check: Checker
+) -> SamplingParams:
+    """With a seed of its own for every request that names none."""
+    sampling = load_options.sampling(message, "sampling.", check, defaults)
+    seed = message.seed if message.HasField("seed") else secrets.randbits(32)
+    return msgspec.structs.replace(sampling, seed=seed)
 
 
 def _stop(message: sampling_pb2.StopParams, check: Checker) -> StopParams:
@@ -277,9 +223,42 @@ def counted(request: inference_pb2.CountTokensRequest) -> Prompt:
     return prompt
 
 
-def named(value: str, field: str) -> str:
-    """A name that must be given. Raises InvalidFields."""
+class EmbedCall(NamedTuple):
+    """What Embed and EmbedStream ask for. `pooling` None means the model's own."""
+
+    inputs: tuple[TextPrompt | TokenPrompt, ...]
+    pooling: Pooling | None
+    normalize: bool
+    packed: bool
+
+
+def embed(request: AnyEmbedRequest) -> EmbedCall:
+    """What is to be embedded. Raises InvalidFields."""
     check = Checker()
-    check.require(value != "", field, _MUST_NAME)
+    check.require(len(request.inputs) > 0, "inputs", "must not be empty")
+    check.count(request.inputs, limits.MAX_EMBED_INPUTS, "inputs")
+    pooling = check.choice(request.pooling, load_options.POOLINGS, "pooling")
+    encoding = check.choice(request.encoding, _ENCODINGS, "encoding")
+    inputs = tuple(
+        _embed_input(message, f"inputs[{index}]", check)
+        for index, message in enumerate(request.inputs[: limits.MAX_EMBED_INPUTS])
+    )
     check.close()
-    return value
+    return EmbedCall(
+        inputs=inputs,
+        pooling=load_options.POOLINGS[pooling] if pooling else None,
+        normalize=request.normalize if request.HasField("normalize") else True,
+        packed=_ENCODINGS.get(encoding, False),
+    )
+
+
+def _embed_input(
+    message: embedding_pb2.EmbedInput, field: str, check: Checker
+) -> TextPrompt | TokenPrompt:
+    if message.WhichOneof("input") == "tokens":
+        check.require(len(message.tokens.ids) > 0, f"{field}.tokens", "must not be empty")
+        check.count(message.tokens.ids, limits.MAX_TOKEN_IDS, f"{field}.tokens.ids")
+        return TokenPrompt(tuple(message.tokens.ids))
+    check.require(message.text != "", f"{field}.text", "must not be empty")
+    check.size(message.text, limits.MAX_TEXT_BYTES, f"{field}.text")
+    return TextPrompt(text=message.text)

@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from corral_server.models.entry import ModelEntry, ModelState
-from corral_server.models.registry import ModelRegistry
+from corral_server.models.registry import ModelRegistry, RegistryObserver
 from corral_server.rpc.descriptors import HEALTH, message_class
 
 SERVING = HealthCheckResponse.SERVING
@@ -22,7 +22,7 @@ SERVICE_UNKNOWN = HealthCheckResponse.SERVICE_UNKNOWN
 _MODEL = "model/"
 
 
-class Health:
+class Health(RegistryObserver):
     """Answers Check, Watch and List. The services are NOT_SERVING until `start` and after `stop`;
     the process is SERVING until `stop`."""
 
@@ -32,7 +32,7 @@ class Health:
         self._started = False
         self._stopped = False
         self._changed = asyncio.Event()
-        registry.subscribe(self._on_change)
+        registry.subscribe(self)
 
     def start(self) -> None:
         """The models the server starts with are there, or have failed."""
@@ -76,7 +76,7 @@ class Health:
             else:
                 await self._changed.wait()
 
-    def _on_change(self, _entry: ModelEntry) -> None:
+    def changed(self, entry: ModelEntry) -> None:
         self._notify()
 
     def _notify(self) -> None:

@@ -9,7 +9,7 @@ from corral.v1 import inference_pb2 as pb
 from corral_server.config import Capability
 from corral_server.errors import DuplicateRequestId
 from corral_server.models.registry import ModelRegistry
-from corral_server.request import Delta, Event, Finished, GenerationRequest, Started
+from corral_server.request import Delta, Event, Finished, GenerationRequest, SamplingParams, Started
 from corral_server.rpc import convert, present
 from corral_server.rpc.call import Call
 
@@ -24,27 +24,33 @@ class Inference:
 
     async def Generate(self, request: pb.GenerateRequest, call: Call) -> pb.GenerateResponse:
         text, fields = await self._answer(
-            request, convert.generation(request), Capability.GENERATE, call
+            request, convert.generation(request, self._defaults(request)), Capability.GENERATE, call
         )
         return pb.GenerateResponse(text=text, **fields)
 
     async def GenerateStream(
         self, request: pb.GenerateStreamRequest, call: Call
     ) -> AsyncIterator[pb.GenerateStreamResponse]:
-        arms = self._arms(request, convert.generation(request), Capability.GENERATE, call)
+        arms = self._arms(
+            request, convert.generation(request, self._defaults(request)), Capability.GENERATE, call
+        )
         async with aclosing(arms):
             async for name, message in arms:
                 yield pb.GenerateStreamResponse(**{name: message})
 
     async def Chat(self, request: pb.ChatRequest, call: Call) -> pb.ChatResponse:
-        text, fields = await self._answer(request, convert.chat(request), Capability.CHAT, call)
+        text, fields = await self._answer(
+            request, convert.chat(request, self._defaults(request)), Capability.CHAT, call
+        )
         message = chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT, content=text)
         return pb.ChatResponse(message=message, **fields)
 
     async def ChatStream(
         self, request: pb.ChatStreamRequest, call: Call
     ) -> AsyncIterator[pb.ChatStreamResponse]:
-        arms = self._arms(request, convert.chat(request), Capability.CHAT, call)
+        arms = self._arms(
+            request, convert.chat(request, self._defaults(request)), Capability.CHAT, call
+        )
         async with aclosing(arms):
             async for name, message in arms:
                 yield pb.ChatStreamResponse(**{name: message})
@@ -74,6 +80,43 @@ class Inference:
         return pb.CountTokensResponse(
             model=lease.model_id, tokens=count, sequence_limit=lease.sequence_limit
         )
+
+    async def Embed(self, request: pb.EmbedRequest, call: Call) -> pb.EmbedResponse:
+        response = pb.EmbedResponse()
+        async with aclosing(self._embeddings(request, call)) as parts:
+            async for part in parts:
+                response.MergeFrom(pb.EmbedResponse(**part))
+        return response
+
+    async def EmbedStream(
+        self, request: pb.EmbedStreamRequest, call: Call
+    ) -> AsyncIterator[pb.EmbedStreamResponse]:
+        async with aclosing(self._embeddings(request, call)) as parts:
+            async for part in parts:
+                yield pb.EmbedStreamResponse(**part)
+
+    async def _embeddings(
+        self, request: convert.AnyEmbedRequest, call: Call
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The fields of each part of the answer: names first, usage last, each below 1 MiB."""
+        request_id = call.notes["request_id"] = convert.request_id(request.request_id)
+        asked = convert.embed(request)
+        with self._named(request_id):
+            async with self._registry.lease(request.model, Capability.EMBED) as lease:
+                call.notes["model"] = lease.model_id
+                yield {"request_id": request_id, "model": lease.model_id}
+                vectors = lease.engine.embed(
+                    asked.inputs, pooling=asked.pooling, normalize=asked.normalize
+                )
+                index = tokens = 0
+                async with aclosing(vectors):
+                    async for chunk in vectors:
+                        for part in present.embeddings(chunk, first=index, packed=asked.packed):
+                            yield {"embeddings": part}
+                        index += len(chunk.token_counts)
+                        tokens += sum(chunk.token_counts)
+                call.notes["prompt_tokens"] = tokens
+                yield {"usage": present.prompt_usage(tokens)}
 
     async def _answer(
         self,
@@ -116,6 +159,12 @@ class Inference:
                     async for event in events:
                         _note(event, call)
                         yield _arm(event, started, generation)
+
+    def _defaults(
+        self, request: convert.AnyGenerateRequest | convert.AnyChatRequest
+    ) -> SamplingParams:
+        """The sampling of fields that `request` leaves out: the model's."""
+        return self._registry.resolve(request.model).spec.options.default_sampling
 
     @contextmanager
     def _named(self, request_id: str) -> Iterator[None]:

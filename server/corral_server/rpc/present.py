@@ -1,41 +1,23 @@
-"""From what we work with to messages."""
+"""What Inference answers, from what we work with to messages."""
 
-from datetime import UTC, datetime
-from typing import Any, assert_never
+import struct
+from collections.abc import Iterator
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from corral.v1 import (
+    embedding_pb2,
     inference_pb2,
-    model_manager_pb2,
-    model_pb2,
     sampling_pb2,
     tokenization_pb2,
     usage_pb2,
 )
-from corral_server.config import Capability, DemoSource, LoadOptions, ModelSource, PathSource
-from corral_server.ipc.messages import Loading, LoadStage
-from corral_server.models.entry import ModelEntry, ModelState
+from corral_server.ipc.messages import Embedded
 from corral_server.request import Delta, Finished, FinishReason, SamplingParams, Token
-from corral_server.rpc import limits
 
-_STATES = {
-    ModelState.LOADING: model_pb2.MODEL_STATE_LOADING,
-    ModelState.READY: model_pb2.MODEL_STATE_READY,
-    ModelState.RESTARTING: model_pb2.MODEL_STATE_RESTARTING,
-    ModelState.DRAINING: model_pb2.MODEL_STATE_DRAINING,
-    ModelState.FAILED: model_pb2.MODEL_STATE_FAILED,
-}
-_STAGES = {
-    LoadStage.PROBING: model_manager_pb2.LOAD_STAGE_PROBING,
-    LoadStage.LOADING: model_manager_pb2.LOAD_STAGE_LOADING,
-    LoadStage.WARMING: model_manager_pb2.LOAD_STAGE_WARMING,
-}
-_CAPABILITIES = {
-    Capability.GENERATE: model_pb2.CAPABILITY_GENERATE,
-    Capability.CHAT: model_pb2.CAPABILITY_CHAT,
-}
+_FLOAT_BYTES = 4
+_PART_BYTES = 1024 * 1024
+_EMBEDDING_OVERHEAD = 32
 _REASONS = {
     FinishReason.EOS: usage_pb2.FINISH_REASON_EOS,
     FinishReason.STOP_STRING: usage_pb2.FINISH_REASON_STOP_STRING,
@@ -43,63 +25,6 @@ _REASONS = {
     FinishReason.LENGTH: usage_pb2.FINISH_REASON_LENGTH,
     FinishReason.CONTEXT_LENGTH: usage_pb2.FINISH_REASON_CONTEXT_LENGTH,
 }
-
-
-def model(entry: ModelEntry, *, is_default: bool) -> model_pb2.Model:
-    message = model_pb2.Model(
-        id=entry.id,
-        state=_STATES.get(entry.state, model_pb2.MODEL_STATE_UNSPECIFIED),
-        is_default=is_default,
-        source=_source(entry.spec.source),
-        options=_options(entry.spec.options),
-        capabilities=sorted(_CAPABILITIES[capability] for capability in entry.spec.capabilities),
-        active_requests=entry.leases,
-        restarts=entry.restarts,
-    )
-    if entry.error is not None:
-        message.error.reason, message.error.message = entry.error.reason, entry.error.message
-    if entry.model_facts is not None:
-        message.facts.CopyFrom(_facts(entry))
-    if entry.loaded_at is not None:
-        message.loaded_at.CopyFrom(timestamp(entry.loaded_at))
-    if entry.last_used_at is not None:
-        message.last_used_at.CopyFrom(timestamp(entry.last_used_at))
-    return message
-
-
-def _source(source: ModelSource) -> model_pb2.ModelSource:
-    match source:
-        case PathSource():
-            return model_pb2.ModelSource(path=source.path)
-        case DemoSource():
-            return model_pb2.ModelSource(demo=model_pb2.DemoSource())
-        case _:
-            assert_never(source)
-
-
-def _options(options: LoadOptions) -> model_pb2.LoadOptions:
-    """Every option that is decided; what the engine decides shows in the facts."""
-    values = {name: getattr(options, name) for name in limits.LOAD}
-    return model_pb2.LoadOptions(
-        **{name: value for name, value in values.items() if value is not None}
-    )
-
-
-def _facts(entry: ModelEntry) -> model_pb2.ModelFacts:
-    """What the file says and, once there is one, what the engine says."""
-    known: dict[str, Any] = {}
-    for facts in (entry.model_facts, entry.engine_facts):
-        if facts is not None:
-            known |= {name: getattr(facts, name) for name in facts.__struct_fields__}
-    return model_pb2.ModelFacts(**known)
-
-
-def load_progress(progress: Loading) -> model_manager_pb2.LoadModelResponse:
-    return model_manager_pb2.LoadModelResponse(
-        progress=model_manager_pb2.LoadProgress(
-            stage=_STAGES[progress.stage], fraction=progress.fraction
-        )
-    )
 
 
 def sampling(params: SamplingParams) -> sampling_pb2.SamplingParams:
@@ -139,6 +64,32 @@ def _usage(event: Finished) -> usage_pb2.Usage:
     )
 
 
+def prompt_usage(tokens: int) -> usage_pb2.Usage:
+    """What a call that writes no answer cost."""
+    return usage_pb2.Usage(prompt_tokens=tokens, total_tokens=tokens)
+
+
+def embeddings(
+    chunk: Embedded, *, first: int, packed: bool
+) -> Iterator[list[embedding_pb2.Embedding]]:
+    """The vectors of `chunk`, the first of which is of input `first`, in parts below 1 MiB."""
+    width = chunk.size * _FLOAT_BYTES
+    per_part = max(_PART_BYTES // (width + _EMBEDDING_OVERHEAD), 1)
+    rows = [
+        _embedding(first + row, chunk.vectors[row * width : (row + 1) * width], tokens, packed)
+        for row, tokens in enumerate(chunk.token_counts)
+    ]
+    for start in range(0, len(rows), per_part):
+        yield rows[start : start + per_part]
+
+
+def _embedding(index: int, vector: bytes, tokens: int, packed: bool) -> embedding_pb2.Embedding:
+    if packed:
+        return embedding_pb2.Embedding(index=index, packed=vector, tokens=tokens)
+    values = struct.unpack(f"<{len(vector) // _FLOAT_BYTES}f", vector)
+    return embedding_pb2.Embedding(index=index, values=values, tokens=tokens)
+
+
 def _timings(event: Finished) -> usage_pb2.Timings:
     timings = event.timings
     first_token_s = timings.queue_s + timings.prefill_s
@@ -163,10 +114,3 @@ def _duration(seconds: float) -> Duration:
     duration = Duration()
     duration.FromNanoseconds(int(seconds * 1e9))
     return duration
-
-
-def timestamp(at: float) -> Timestamp:
-    """`at` in seconds since 1970."""
-    message = Timestamp()
-    message.FromDatetime(datetime.fromtimestamp(at, UTC))
-    return message

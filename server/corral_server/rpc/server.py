@@ -1,5 +1,6 @@
 """The gRPC server: our services, health and reflection on one port, and how they stop."""
 
+import secrets
 from typing import Any, cast
 
 import grpc
@@ -32,8 +33,12 @@ class GrpcServer:
     def _add_services(self, registry: ModelRegistry) -> None:
         config, server = self._config, self._server
         # The interceptor hands our servicers a Call where the generated types say context.
-        manager = ModelManager(registry, drain_timeout_s=config.drain_timeout_s)
-        info = Server(max_request_bytes=config.max_request_bytes)
+        instance_id = secrets.token_hex(8)
+        manager = ModelManager(
+            registry, drain_timeout_s=config.drain_timeout_s, instance_id=instance_id
+        )
+        info = Server(instance_id=instance_id, max_request_bytes=config.max_request_bytes)
+        self._stop_watches = manager.stop_watches
         model_manager_pb2_grpc.add_ModelManagerServicer_to_server(cast(Any, manager), server)
         inference_pb2_grpc.add_InferenceServicer_to_server(cast(Any, Inference(registry)), server)
         server_pb2_grpc.add_ServerServicer_to_server(cast(Any, info), server)
@@ -55,6 +60,7 @@ class GrpcServer:
     def refuse(self) -> None:
         """New calls end UNAVAILABLE / SERVER_DRAINING, and health says so; running ones go on."""
         self.health.stop()
+        self._stop_watches()
         self._edge.draining = True
 
     async def stop(self, grace_s: float) -> None:

@@ -1,26 +1,25 @@
 """The Server service."""
 
-import secrets
 import time
 from importlib.metadata import version
 
 from corral.v1 import server_pb2 as pb
-from corral_server.rpc import present
+from corral_server.rpc import present_models
 from corral_server.rpc.call import Call
 
 _API_VERSIONS = ("corral.v1",)
-_FEATURES = ("chat", "generate", "tokenize")
+_FEATURES = ("chat", "embed", "generate", "hub", "memory", "tokenize", "watch")
 
 
 class Server:
-    def __init__(self, *, max_request_bytes: int) -> None:
+    def __init__(self, *, instance_id: str, max_request_bytes: int) -> None:
         self._info = pb.GetServerInfoResponse(
             version=version("corral-server"),
             api_versions=_API_VERSIONS,
             features=_FEATURES,
             llama_cpp_python_version=version("llama-cpp-python"),
-            started_at=present.timestamp(time.time()),
-            instance_id=secrets.token_hex(8),
+            started_at=present_models.timestamp(time.time()),
+            instance_id=instance_id,
             max_request_bytes=max_request_bytes,
         )
 

@@ -1,4 +1,4 @@
-"""Asking models for text, awaited."""
+"""Asking models, awaited."""
 
 from collections.abc import Iterable
 from typing import Unpack
@@ -6,10 +6,11 @@ from typing import Unpack
 import grpc
 
 from corral import requests
-from corral.aio.stream import AnswerStream
+from corral.aio.stream import AnswerStream, EmbeddingStream
 from corral.answers import ChatAnswer, GenerateAnswer
+from corral.embeddings import Embeddings
 from corral.errors import translated
-from corral.requests import ChatOptions, GenerateOptions, Prompt
+from corral.requests import ChatOptions, EmbedOptions, GenerateOptions, Prompt
 from corral.v1.chat_pb2 import Message, Tool
 from corral.v1.inference_pb2 import (
     ChatRequest,
@@ -17,6 +18,8 @@ from corral.v1.inference_pb2 import (
     ChatStreamResponse,
     CountTokensResponse,
     DetokenizeResponse,
+    EmbedRequest,
+    EmbedStreamRequest,
     GenerateRequest,
     GenerateStreamRequest,
     GenerateStreamResponse,
@@ -65,6 +68,27 @@ class Inference:
     ) -> AnswerStream[ChatStreamResponse]:
         request = requests.chat(ChatStreamRequest, messages, **options)
         return AnswerStream(self._stub.ChatStream(request, timeout=timeout), self._address)
+
+    async def embed(
+        self,
+        inputs: str | Iterable[Prompt],
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EmbedOptions],
+    ) -> Embeddings:
+        request = requests.embed(EmbedRequest, inputs, **options)
+        with translated(self._address):
+            return Embeddings(await self._stub.Embed(request, timeout=timeout))
+
+    def embed_stream(
+        self,
+        inputs: str | Iterable[Prompt],
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EmbedOptions],
+    ) -> EmbeddingStream:
+        request = requests.embed(EmbedStreamRequest, inputs, **options)
+        return EmbeddingStream(self._stub.EmbedStream(request, timeout=timeout), self._address)
 
     async def tokenize(
         self,

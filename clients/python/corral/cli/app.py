@@ -1,14 +1,25 @@
 """The one place that knows all commands: those here, and those other distributions bring."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from corral.cli import chat, failures, inference, models, server
+from corral.cli import (
+    chat,
+    embed,
+    failures,
+    hub,
+    inference,
+    load,
+    memory,
+    models,
+    server,
+    watch,
+)
 from corral.cli.options import Address
 from corral.errors import CorralError
 
@@ -76,15 +87,31 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(models.models)
-app.command()(models.load)
-app.command()(models.unload)
-app.command()(models.default)
-app.command()(inference.generate)
-app.command()(chat.chat)
-app.command()(inference.tokenize)
-app.command()(inference.detokenize)
-app.command()(inference.count)
+PANELS: Mapping[str, Sequence[Callable[..., None]]] = {
+    "Ask models": [
+        chat.chat,
+        inference.generate,
+        embed.embed,
+        inference.tokenize,
+        inference.detokenize,
+        inference.count,
+    ],
+    "Models": [
+        models.models,
+        watch.watch,
+        load.load,
+        load.pull,
+        models.unload,
+        models.default,
+        models.resolve,
+        memory.memory,
+        memory.predict,
+    ],
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(hub.hub, name="hub", rich_help_panel="Models")
 app.command()(server.info)
 
 

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from corral.cli.conversation import Conversation
-from corral.cli.options import Address, Json, MaxTokens, ModelId, sampling_flags
+from corral.cli.options import SAMPLING, Address, Json, MaxTokens, ModelId, takes
 from corral.cli.output import print_json, stdout, write
 from corral.cli.talk import Talk, typed_lines
 from corral.requests import SamplingOptions
 from corral.sync import Client
 
 
-@sampling_flags
+@takes("sampling", SAMPLING)
 def chat(
     sampling: SamplingOptions,
     model: ModelId = None,

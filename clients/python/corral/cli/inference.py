@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from corral.cli.options import (
+    SAMPLING,
     Address,
     Json,
     MaxTokens,
     ModelId,
     Stop,
-    sampling_flags,
+    takes,
     text_or_stdin,
     within,
 )
@@ -21,7 +22,7 @@ from corral.sync import Client
 Text = Annotated[str | None, typer.Argument(metavar="TEXT", help="Default: standard input.")]
 
 
-@sampling_flags
+@takes("sampling", SAMPLING)
 def generate(
     sampling: SamplingOptions,
     prompt: Annotated[

@@ -5,14 +5,15 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from corral.requests import SamplingOptions
-
 INT32 = range(-(2**31), 2**31)
 UINT32 = range(2**32)
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+Command: TypeAlias = Callable[..., None]
 
 
 def number(help: str, *names: str, panel: str | None = None) -> Any:
@@ -39,6 +40,29 @@ def within(fits: range = INT32) -> Callable[[Any], Any]:
     return check
 
 
+def checked(check: Callable[[str], object]) -> Callable[[str | None], str | None]:
+    """Refuses a text for which `check` raises ValueError."""
+
+    def callback(text: str | None) -> str | None:
+        if text is not None:
+            try:
+                check(text)
+            except ValueError as err:
+                raise typer.BadParameter(str(err)) from err
+        return text
+
+    return callback
+
+
+def seconds(text: str) -> float:
+    """The seconds that `text` says: 90, 90s, 1.5m, 2h or 7d. Raises ValueError for others."""
+    value = text.rstrip("smhd")
+    unit = text[len(value) :]
+    if unit not in UNITS or not value.replace(".", "", 1).isdecimal():
+        raise ValueError(f"{text!r} is no length of time; write 90s, 10m, 2h or 7d")
+    return float(value) * UNITS[unit]
+
+
 Address = Annotated[
     str | None,
     typer.Option(
@@ -60,47 +84,59 @@ Stop = Annotated[
     typer.Option(metavar="TEXT", help="Stop before this text; may be repeated."),
 ]
 
-PANEL = "Sampling"
-SAMPLING: Mapping[str, object] = {
-    "temperature": Annotated[float | None, number("0 takes the likeliest always.", panel=PANEL)],
-    "top_k": Annotated[int | None, count("Keep the k likeliest; 0 keeps all.", panel=PANEL)],
-    "top_p": Annotated[float | None, number("Keep the likeliest that sum to p.", panel=PANEL)],
-    "min_p": Annotated[
-        float | None, number("Drop those below this part of the likeliest.", panel=PANEL)
-    ],
-    "repeat_penalty": Annotated[
-        float | None, number("Divide scores of tokens seen; 1 is off.", panel=PANEL)
-    ],
-    "repeat_last_n": Annotated[
-        int | None, count("How many last tokens the penalties see.", panel=PANEL)
-    ],
-    "frequency_penalty": Annotated[
-        float | None, number("Subtract for each time seen.", panel=PANEL)
-    ],
-    "presence_penalty": Annotated[float | None, number("Subtract if seen.", panel=PANEL)],
-    "seed": Annotated[
-        int | None, count("Makes the random choice repeatable.", fits=UINT32, panel=PANEL)
-    ],
-}
+
+def sampling_flags(panel: str) -> Mapping[str, object]:
+    """A flag for each of SamplingOptions but logit_bias."""
+    return {
+        "temperature": Annotated[
+            float | None, number("0 takes the likeliest always.", panel=panel)
+        ],
+        "top_k": Annotated[int | None, count("Keep the k likeliest; 0 keeps all.", panel=panel)],
+        "top_p": Annotated[float | None, number("Keep the likeliest that sum to p.", panel=panel)],
+        "min_p": Annotated[
+            float | None, number("Drop those below this part of the likeliest.", panel=panel)
+        ],
+        "repeat_penalty": Annotated[
+            float | None, number("Divide scores of tokens seen; 1 is off.", panel=panel)
+        ],
+        "repeat_last_n": Annotated[
+            int | None, count("How many last tokens the penalties see.", panel=panel)
+        ],
+        "frequency_penalty": Annotated[
+            float | None, number("Subtract for each time seen.", panel=panel)
+        ],
+        "presence_penalty": Annotated[float | None, number("Subtract if seen.", panel=panel)],
+        "seed": Annotated[
+            int | None, count("Makes the random choice repeatable.", fits=UINT32, panel=panel)
+        ],
+    }
 
 
-def sampling_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command that takes `sampling: SamplingOptions` a flag for each of SAMPLING."""
+SAMPLING = sampling_flags("Sampling")
 
-    @wraps(command)
-    def run(**arguments: Any) -> None:
-        sampling = {name: arguments.pop(name) for name in SAMPLING}
-        command(sampling=cast(SamplingOptions, sampling), **arguments)
 
-    # typer reads the flags off the signature.
-    own = [p for p in inspect.signature(command).parameters.values() if p.name != "sampling"]
-    flags = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in SAMPLING.items()
-    ]
-    run.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in [*own, *flags]}
-    return run
+def takes(parameter: str, flags: Mapping[str, object]) -> Callable[[Command], Command]:
+    """Gives a command a flag for each of `flags`; it gets their values as the dict `parameter`."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(**arguments: Any) -> None:
+            values = {name: arguments.pop(name) for name in flags}
+            command(**{parameter: values}, **arguments)
+
+        # typer reads the flags off the signature.
+        own = [p for p in inspect.signature(command).parameters.values() if p.name != parameter]
+        added = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+            )
+            for name, annotation in flags.items()
+        ]
+        run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in [*own, *added]}
+        return run
+
+    return decorate
 
 
 def text_or_stdin(text: str | None) -> str:

@@ -1,7 +1,7 @@
 """What commands print: results on stdout, everything about them on stderr."""
 
-import re
 import sys
+from collections.abc import Iterable
 
 import typer
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -9,7 +9,10 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.filesize import decimal
+from rich.table import Table
 from rich.text import Text
+
+from corral.words import word
 
 # Model text can hold anything: on a terminal, control characters could move the cursor or worse.
 CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
@@ -62,10 +65,28 @@ def size(num_bytes: float) -> str:
     return decimal(int(num_bytes)) if num_bytes else ""
 
 
-def word(kind: EnumTypeWrapper, value: int) -> str:
-    """An enum's value as a word. Example: MODEL_STATE_READY, ready. One of a newer server that
-    we do not know is its number."""
-    if value not in kind.values():
-        return str(value)
-    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.DESCRIPTOR.name).upper()
-    return kind.Name(value).removeprefix(f"{prefix}_").lower().replace("_", " ")
+def span(seconds: float) -> str:
+    """A length of time for people, in its largest whole unit."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{max(seconds, 0):.0f}s"
+
+
+def phrase(kind: EnumTypeWrapper, value: int) -> str:
+    """An enum's value for people; empty for 0, which means not known."""
+    return word(kind, value).replace("_", " ") if value else ""
+
+
+def table(*columns: str, numbers: Iterable[str] = (), wrapped: Iterable[str] = ()) -> Table:
+    """An empty table without lines. The columns named in `numbers` are set to the right; where
+    the terminal is narrow, those named in `wrapped` are wrapped first."""
+    rows = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        rows.add_column(
+            name,
+            justify="right" if name in numbers else "left",
+            no_wrap=name not in wrapped,
+            overflow="fold" if name in wrapped else "ellipsis",
+        )
+    return rows

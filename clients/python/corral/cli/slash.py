@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from corral.cli.conversation import Conversation
-from corral.cli.models import table
+from corral.cli.listing import listing
 from corral.sync import Client
 
 THINKING = {"on": True, "off": False, "auto": None}
@@ -72,7 +72,7 @@ def _model(room: Room, id: str) -> None:
 
 
 def _models(room: Room, _: str) -> None:
-    room.console.print(table(room.client.models.list()))
+    room.console.print(listing(room.client.models.list()))
 
 
 def _thinking(room: Room, choice: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from corral.answers import Delta
 from corral.cli.conversation import Conversation
 from corral.cli.failures import report
-from corral.cli.models import summary
-from corral.cli.output import stdout, word, write
+from corral.cli.listing import summary
+from corral.cli.output import phrase, stdout, write
 from corral.cli.slash import COMMANDS, Leave, run_command
 from corral.cli.thinking import ThinkingSplitter
 from corral.errors import CorralError
@@ -96,7 +96,7 @@ def _footer(finished: Finished) -> str:
         f"first after {timings.time_to_first_token.ToTimedelta().total_seconds():.2f} s",
     ]
     if finished.reason != FinishReason.FINISH_REASON_EOS:
-        parts.append(f"ended by {word(FinishReason, finished.reason)}")
+        parts.append(f"ended by {phrase(FinishReason, finished.reason)}")
     return " · ".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Asking models for text."""
+"""Asking models."""
 
 from collections.abc import Iterable
 from typing import Unpack
@@ -7,9 +7,10 @@ import grpc
 
 from corral import requests
 from corral.answers import ChatAnswer, GenerateAnswer
+from corral.embeddings import Embeddings
 from corral.errors import translated
-from corral.requests import ChatOptions, GenerateOptions, Prompt
-from corral.sync.stream import AnswerStream
+from corral.requests import ChatOptions, EmbedOptions, GenerateOptions, Prompt
+from corral.sync.stream import AnswerStream, EmbeddingStream
 from corral.v1.chat_pb2 import Message, Tool
 from corral.v1.inference_pb2 import (
     ChatRequest,
@@ -17,6 +18,8 @@ from corral.v1.inference_pb2 import (
     ChatStreamResponse,
     CountTokensResponse,
     DetokenizeResponse,
+    EmbedRequest,
+    EmbedStreamRequest,
     GenerateRequest,
     GenerateStreamRequest,
     GenerateStreamResponse,
@@ -79,6 +82,34 @@ class Inference:
         """As `chat`, while it is written. Errors are raised by the stream."""
         request = requests.chat(ChatStreamRequest, messages, **options)
         return AnswerStream(self._stub.ChatStream(request, timeout=timeout), self._address)
+
+    def embed(
+        self,
+        inputs: str | Iterable[Prompt],
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EmbedOptions],
+    ) -> Embeddings:
+        """Turns texts, or tokens taken as they are, into vectors. A single text is one input.
+
+        The model must have been loaded with the capability embed. The keywords are those of
+        corral.requests.EmbedOptions: model, request_id, pooling, normalize, packed.
+        """
+        request = requests.embed(EmbedRequest, inputs, **options)
+        with translated(self._address):
+            return Embeddings(self._stub.Embed(request, timeout=timeout))
+
+    def embed_stream(
+        self,
+        inputs: str | Iterable[Prompt],
+        *,
+        timeout: float | None = None,
+        **options: Unpack[EmbedOptions],
+    ) -> EmbeddingStream:
+        """As `embed`, while they are computed: for many texts, or to begin early. Errors are
+        raised by the stream."""
+        request = requests.embed(EmbedStreamRequest, inputs, **options)
+        return EmbeddingStream(self._stub.EmbedStream(request, timeout=timeout), self._address)
 
     def tokenize(
         self,

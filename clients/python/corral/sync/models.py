@@ -1,24 +1,39 @@
 """The registry of models."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Unpack
 
 import grpc
 
 from corral import requests
 from corral.errors import CorralError, translated
-from corral.requests import LoadModelOptions, Source
+from corral.requests import LoadModelOptions, ServingOptions
+from corral.source import Source
 from corral.sync.stream import StreamCall, receive
+from corral.sync.watch import ModelWatch
 from corral.v1.model_manager_pb2 import (
     GetDefaultModelRequest,
+    GetMemoryRequest,
+    GetMemoryResponse,
     GetModelRequest,
+    HubFile,
+    HubRepo,
+    ListHubFilesRequest,
     ListModelsRequest,
     LoadModelResponse,
     LoadProgress,
+    PredictMemoryResponse,
+    PulledModel,
+    PullModelResponse,
+    PullProgress,
+    ResolveModelRequest,
+    ResolveModelResponse,
+    SearchHubRequest,
     SetDefaultModelRequest,
+    WatchModelsResponse,
 )
 from corral.v1.model_manager_pb2_grpc import ModelManagerStub
-from corral.v1.model_pb2 import Model
+from corral.v1.model_pb2 import HubSource, Model
 
 
 class ModelManager:
@@ -37,7 +52,11 @@ class ModelManager:
         timeout: float | None = None,
         **options: Unpack[LoadModelOptions],
     ) -> Model:
-        """Loads `source`, a path on the server's machine or `demo`, and returns the model, ready.
+        """Loads `source` and returns the model, ready.
+
+        `source` is a path on the server's machine, `demo`, `hf:OWNER/REPO/FILE[@REVISION]`,
+        `hf:OWNER/REPO:QUANTIZATION[@REVISION]`, or the contract's message. The keywords are those
+        of corral.requests.LoadModelOptions.
 
         A load of the same id with the same options is joined, or answers at once; with others
         it raises LoadConflict. The load belongs to the server: giving up waiting does not end
@@ -115,3 +134,95 @@ class ModelManager:
         with translated(self._address):
             response = self._stub.GetDefaultModel(GetDefaultModelRequest(), timeout=timeout)
         return response.model
+
+    def resolve(
+        self, name: str | None = None, *, timeout: float | None = None
+    ) -> ResolveModelResponse:
+        """Which model a name leads to, and why: an id, an alias, or None for the default one.
+
+        Loads nothing; `would_load` says whether a call would.
+        """
+        request = ResolveModelRequest(name=name or "")
+        with translated(self._address):
+            return self._stub.ResolveModel(request, timeout=timeout)
+
+    def watch(
+        self, *, after: WatchModelsResponse | None = None, timeout: float | None = None
+    ) -> ModelWatch:
+        """All there is, then every change, until it is left; see ModelWatch.
+
+        `after` is the last message that was seen, to go on from there. `timeout` is for the
+        whole; errors are raised by the watch.
+        """
+        return ModelWatch(self._stub.WatchModels, self._address, after=after, timeout=timeout)
+
+    def memory(self, *, timeout: float | None = None) -> GetMemoryResponse:
+        """Budget, reserved, measured and free memory, by device and by model."""
+        with translated(self._address):
+            return self._stub.GetMemory(GetMemoryRequest(), timeout=timeout)
+
+    def predict_memory(
+        self, source: Source, *, timeout: float | None = None, **options: Unpack[ServingOptions]
+    ) -> PredictMemoryResponse:
+        """What a model would take, and whether there is room. Loads nothing; a model of the Hub
+        must be in the server's cache."""
+        request = requests.predict_memory(source, **options)
+        with translated(self._address):
+            return self._stub.PredictMemory(request, timeout=timeout)
+
+    def pull(
+        self,
+        source: str | HubSource,
+        *,
+        on_progress: Callable[[PullProgress], object] | None = None,
+        timeout: float | None = None,
+    ) -> PulledModel:
+        """Downloads a model from the Hub into the server's cache and loads nothing.
+
+        `source` is `hf:OWNER/REPO/FILE[@REVISION]`, `hf:OWNER/REPO:QUANTIZATION[@REVISION]`, or
+        a HubSource. The download belongs to the server and goes on if this is given up; asking
+        again joins it. `on_progress` is called for every step.
+        """
+        pulled = None
+        for event in self.pull_events(source, timeout=timeout):
+            if isinstance(event, PulledModel):
+                pulled = event
+            elif on_progress is not None:
+                on_progress(event)
+        if pulled is None:
+            raise CorralError(f"the server ended the download of {source} without a model")
+        return pulled
+
+    def pull_events(
+        self, source: str | HubSource, *, timeout: float | None = None
+    ) -> Iterator[PullProgress | PulledModel]:
+        """As `pull`, step by step; the last item says where the file is."""
+        request = requests.pull(source)
+        return self._pull_events(self._stub.PullModel(request, timeout=timeout))
+
+    def _pull_events(
+        self, call: StreamCall[PullModelResponse]
+    ) -> Iterator[PullProgress | PulledModel]:
+        for event in receive(call, self._address):
+            if event.HasField("progress"):
+                yield event.progress
+            elif event.HasField("pulled"):
+                yield event.pulled
+
+    def search_hub(
+        self, query: str, *, limit: int | None = None, timeout: float | None = None
+    ) -> Sequence[HubRepo]:
+        """Repositories on the Hub with GGUF files, most downloaded first; 10 by default."""
+        request = SearchHubRequest(query=query, limit=limit)
+        with translated(self._address):
+            response = self._stub.SearchHub(request, timeout=timeout)
+        return response.repos
+
+    def hub_files(
+        self, repo: str, *, revision: str | None = None, timeout: float | None = None
+    ) -> Sequence[HubFile]:
+        """The models in a repository on the Hub, in order of size; a split one counts as one."""
+        request = ListHubFilesRequest(repo=repo, revision=revision or "")
+        with translated(self._address):
+            response = self._stub.ListHubFiles(request, timeout=timeout)
+        return response.files

@@ -1,0 +1,74 @@
+"""`corral serve`: from a configuration to a running server."""
+
+import asyncio
+import os
+import shutil
+import sys
+
+import typer
+
+from corral_server import log
+from corral_server.app import App, run
+from corral_server.cli import flags
+from corral_server.config import ServerConfig
+from corral_server.errors import ConfigInvalid, CorralError
+from corral_server.models.entry import ModelEntry, ModelState
+from corral_server.settings.overrides import CONFIG
+
+
+def serve(
+    config: flags.ConfigFile = None,
+    model: flags.Models = None,
+    default: flags.Default = None,
+    address: flags.Address = None,
+    budget: flags.Budget = None,
+    grace: flags.Grace = None,
+    log_level: flags.LogLevel = None,
+) -> None:
+    """Serve models over gRPC. With no model named anywhere, the embedded demo model.
+
+    Flags count before CORRAL_ variables, and those before the file. At SIGHUP, a server that has
+    a file reads it again, loads the models that are new and unloads those that are gone.
+    """
+    said = flags.Flags(
+        model=model,
+        default=default,
+        address=address,
+        budget=budget,
+        grace=grace,
+        log_level=log_level,
+    )
+
+    def read_again() -> ServerConfig:
+        return flags.settings(config, said).config
+
+    try:
+        settings = flags.settings(config, said)
+    except ConfigInvalid as error:
+        raise flags.refuse(error) from error
+    log.set_up(settings.config.log_level)
+    flags.warn(settings.warnings)
+    has_file = bool(config or os.environ.get(CONFIG))
+    try:
+        asyncio.run(run(settings.config, _greet, read_again if has_file else None))
+    except CorralError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        raise typer.Exit(1) from error
+
+
+def _greet(app: App, failures: list[CorralError]) -> None:
+    """What a person sees once the models are there."""
+    for failure in failures:
+        typer.secho(f"error: {failure}", fg="red", err=True)
+    there = ", ".join(_told(entry) for entry in app.registry.entries() if entry.error is None)
+    typer.echo(f"Corral serves {there or 'no model'} on {app.address}. Ctrl-C stops it.")
+    typer.echo(f"Talk to it: {_program()} chat")
+
+
+def _told(entry: ModelEntry) -> str:
+    return f"{entry.id} (on demand)" if entry.state is ModelState.NOT_LOADED else entry.id
+
+
+def _program() -> str:
+    """What a person types to start `corral`: its path from here where it is not on PATH."""
+    return "corral" if shutil.which("corral") else os.path.relpath(sys.argv[0])

@@ -1,0 +1,69 @@
+"""The stateless mode: a fresh context for each request, and between requests only the weights."""
+
+from collections.abc import Callable
+
+from corral_server.engine.batch import Batch
+from corral_server.engine.runner import LlamaRunner, make_sampler
+from corral_server.engine.scheduler import Scheduler
+from corral_server.engine.sequence import Sequence
+from corral_server.llama.context import LlamaContext
+from corral_server.llama.process import give_back_memory
+from corral_server.llama.sampler import LlamaSampler
+from corral_server.llama.vocabulary import Vocabulary
+from corral_server.request import GenerationRequest
+
+OpenContext = Callable[[int], LlamaContext]
+
+
+class DirectScheduler(Scheduler):
+    """One request at a time, and one more step behind the last, in which its slot is emptied."""
+
+    def __init__(self, *, cells: int, batch_tokens: int, max_waiting: int) -> None:
+        super().__init__(slots=1, cells=cells, batch_tokens=batch_tokens, max_waiting=max_waiting)
+
+    @property
+    def has_work(self) -> bool:
+        return super().has_work or bool(self._emptied)
+
+
+class DirectRunner:
+    """Opens a context when a request begins and closes it when its slot is emptied."""
+
+    def __init__(
+        self, open_context: OpenContext, vocabulary: Vocabulary, *, batch_tokens: int
+    ) -> None:
+        """`open_context` makes one for so many tokens."""
+        self._open_context = open_context
+        self._vocabulary = vocabulary
+        self._batch_tokens = batch_tokens
+        self._context: LlamaContext | None = None
+        self._runner: LlamaRunner | None = None
+
+    @property
+    def has_context(self) -> bool:
+        return self._context is not None
+
+    def sampler(self, request: GenerationRequest, prompt: list[int]) -> LlamaSampler | None:
+        return make_sampler(request, prompt, self._vocabulary)
+
+    def execute(self, batch: Batch) -> list[int]:
+        """As LlamaRunner does; a batch of nothing only ends the request before."""
+        if batch.freed:
+            self.close()
+            batch.freed.clear()
+        if not batch.items:
+            return []
+        if self._runner is None:
+            self._runner = self._open(batch.items[0].sequence)
+        return self._runner.execute(batch)
+
+    def _open(self, sequence: Sequence) -> LlamaRunner:
+        self._context = self._open_context(sequence.max_length)
+        return LlamaRunner(self._context, self._vocabulary, batch_tokens=self._batch_tokens)
+
+    def close(self) -> None:
+        """Frees the context, if there is one."""
+        if self._context is not None:
+            self._context.close()
+            give_back_memory()
+        self._context = self._runner = None

@@ -1,0 +1,75 @@
+"""Computes the vectors of a batch's tokens with llama.cpp."""
+
+from collections.abc import Callable
+
+from corral_server.engine.embedding_job import EmbeddingBatch
+from corral_server.engine.pooling import Vectors
+from corral_server.llama.batch import LlamaBatch
+from corral_server.llama.context import LlamaContext
+from corral_server.llama.process import give_back_memory
+
+
+class LlamaEmbedder:
+    """Owns the rows of the batch; borrows the context."""
+
+    def __init__(self, context: LlamaContext, *, batch_tokens: int) -> None:
+        self._context = context
+        self._rows = LlamaBatch(batch_tokens)
+
+    def execute(self, batch: EmbeddingBatch) -> list[Vectors]:
+        """The vectors of each item's tokens, valid until the next call. Raises DecodeFailed."""
+        if self._context.has_cache:
+            for sequence in batch.freed:
+                self._context.forget(sequence)
+        if not batch.items:
+            return []
+        self._rows.clear()
+        for item in batch.items:
+            start = item.input.num_computed
+            self._rows.add(
+                item.input.tokens[start : start + item.count],
+                position=start,
+                sequence=item.input.sequence,
+                wanted=True,
+            )
+        self._rows.want_all()
+        self._context.decode(self._rows)
+        return self._split(batch)
+
+    def _split(self, batch: EmbeddingBatch) -> list[Vectors]:
+        vectors = self._context.token_vectors(batch.num_tokens)
+        parts: list[Vectors] = []
+        start = 0
+        for item in batch.items:
+            parts.append(vectors[start : start + item.count])
+            start += item.count
+        return parts
+
+
+class DirectEmbedder:
+    """A context for each call, freed after it: the scheduler hands out one call at a time."""
+
+    def __init__(self, open_context: Callable[[], LlamaContext], *, batch_tokens: int) -> None:
+        self._open_context = open_context
+        self._batch_tokens = batch_tokens
+        self._call: int | None = None
+        self._context: LlamaContext | None = None
+
+    def execute(self, batch: EmbeddingBatch) -> list[Vectors]:
+        """As LlamaEmbedder does; a batch of nothing ends the call before."""
+        call = batch.items[0].input.job.call if batch.items else None
+        if call != self._call:
+            self.close()
+        if call is None:
+            return []
+        if self._context is None:
+            self._call, self._context = call, self._open_context()
+            batch.freed.clear()
+        return LlamaEmbedder(self._context, batch_tokens=self._batch_tokens).execute(batch)
+
+    def close(self) -> None:
+        """Frees the context, if there is one."""
+        if self._context is not None:
+            self._context.close()
+            give_back_memory()
+        self._call = self._context = None

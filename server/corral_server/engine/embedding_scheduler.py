@@ -1,0 +1,158 @@
+"""Decides which inputs become vectors in each step. Knows tokens and sequences, not llama.cpp.
+
+Inputs are whole texts, mostly short. A step takes as many as fit one batch, from all calls in turn,
+so a call of one input does not wait for a call of thousands.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+
+from corral_server.engine.embedding_job import (
+    EmbeddingBatch,
+    EmbeddingInput,
+    EmbeddingItem,
+    EmbeddingJob,
+)
+from corral_server.engine.pooling import Pool, Vectors
+from corral_server.errors import QueueFull
+from corral_server.ipc.messages import Embedded
+
+
+class EmbeddingScheduler:
+    """An input that is longer than a batch is computed in parts, one such input at a time and with
+    half of each batch while others wait. A call's inputs end in their order."""
+
+    def __init__(
+        self,
+        *,
+        sequences: int,
+        cells: int,
+        batch_tokens: int,
+        max_waiting: int,
+        one_call_at_a_time: bool = False,
+    ) -> None:
+        """Inputs may have up to `cells` tokens."""
+        self._cells = cells
+        self._batch_tokens = batch_tokens
+        self._max_waiting = max_waiting
+        self._one_call_at_a_time = one_call_at_a_time
+        self._free = list(range(sequences))
+        self._emptied: list[int] = []
+        self._jobs: dict[int, EmbeddingJob] = {}
+        self._queue: deque[EmbeddingJob] = deque()
+        self._long: EmbeddingInput | None = None
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a step is due, if only to empty what was used."""
+        return bool(self._jobs or self._emptied)
+
+    @property
+    def num_calls(self) -> int:
+        return len(self._jobs)
+
+    def check_room(self) -> None:
+        """Raises QueueFull if one more call may not wait."""
+        if len(self._jobs) > self._max_waiting:
+            raise QueueFull(
+                f"{len(self._jobs)} calls wait already; come back later",
+                retry_after_s=1.0,
+                waiting=len(self._jobs),
+                limit=self._max_waiting,
+            )
+
+    def add(self, job: EmbeddingJob) -> None:
+        """Lets `job` wait for its turn."""
+        self._jobs[job.call] = job
+        self._queue.append(job)
+
+    def cancel(self, call: int) -> None:
+        """Forgets a call wherever it is. Ignores an unknown one."""
+        job = self._jobs.pop(call, None)
+        if job is None:
+            return
+        if job in self._queue:
+            self._queue.remove(job)
+        if self._long is not None and self._long.job is job:
+            self._release(self._long)
+            self._long = None
+
+    def schedule(self) -> EmbeddingBatch:
+        """The next step. Without items only if no call is left."""
+        batch = EmbeddingBatch(freed=self._emptied)
+        self._emptied = []
+        budget = self._batch_tokens
+        if self._long is not None:
+            shares = bool(self._queue) and not self._one_call_at_a_time
+            count = min(self._long.gap, budget // 2 if shares else budget)
+            batch.items.append(EmbeddingItem(self._long, count))
+            budget = min(budget - count, self._cells - len(self._long.tokens))
+        self._fill(batch, budget)
+        return batch
+
+    def update(self, batch: EmbeddingBatch, rows: Sequence[Vectors]) -> list[Embedded]:
+        """Takes in a computed step: the vectors of each item's tokens, in order."""
+        finished: defaultdict[int, list[EmbeddingInput]] = defaultdict(list)
+        for item, vectors in zip(batch.items, rows, strict=True):
+            item.input.pool.add(vectors)
+            item.input.num_computed += item.count
+            if item.input.gap == 0:
+                finished[item.input.job.call].append(item.input)
+                self._release(item.input)
+        if self._long is not None and self._long.gap == 0:
+            if self._long.job.has_more:
+                self._queue.append(self._long.job)
+            self._long = None
+        return [self._embedded(inputs) for inputs in finished.values()]
+
+    def _fill(self, batch: EmbeddingBatch, budget: int) -> None:
+        """Adds whole inputs, one of each call in turn. Calls whose input does not fit come first
+        in the next step, so they wait for no longer than that."""
+        passed: list[EmbeddingJob] = []
+        while self._queue and self._free and budget > 0:
+            job = self._queue.popleft()
+            count = self._fitting(job, budget)
+            if count == 0:
+                passed.append(job)
+                continue
+            batch.items.append(EmbeddingItem(self._start(job), count))
+            budget -= count
+            if job.has_more and (self._long is None or self._long.job is not job):
+                self._queue.append(job)
+        self._queue.extendleft(reversed(passed))
+
+    def _fitting(self, job: EmbeddingJob, budget: int) -> int:
+        """How many tokens of the job's next input this step computes: all, or those of a first
+        part, or none."""
+        if self._one_call_at_a_time and job is not next(iter(self._jobs.values())):
+            return 0
+        length = len(job.next_input)
+        if length <= budget:
+            return length
+        is_first = budget == self._batch_tokens
+        return budget if is_first and length > self._batch_tokens else 0
+
+    def _start(self, job: EmbeddingJob) -> EmbeddingInput:
+        started = EmbeddingInput(job, job.next_input, self._free.pop(0), Pool(job.pooling))
+        job.num_taken += 1
+        if len(started.tokens) > self._batch_tokens:
+            self._long = started
+        return started
+
+    def _release(self, input: EmbeddingInput) -> None:
+        self._free.append(input.sequence)
+        self._emptied.append(input.sequence)
+
+    def _embedded(self, inputs: list[EmbeddingInput]) -> Embedded:
+        job = inputs[0].job
+        vectors = [input.pool.vector(normalize=job.normalize) for input in inputs]
+        job.num_done += len(inputs)
+        if job.is_done:
+            del self._jobs[job.call]
+        return Embedded(
+            call=job.call,
+            size=len(vectors[0]),
+            vectors=b"".join(vector.astype("<f4").tobytes() for vector in vectors),
+            token_counts=tuple(len(input.tokens) for input in inputs),
+            is_last=job.is_done,
+        )

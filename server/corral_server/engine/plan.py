@@ -1,0 +1,122 @@
+"""From what a load asks for and what the file turns out to be to what llama.cpp is told."""
+
+import os
+from dataclasses import dataclass, replace
+
+import psutil
+
+from corral_server.config import GENERATIVE, Capability, Mode, Pooling
+from corral_server.ipc.messages import Start
+from corral_server.llama.context import ContextOptions
+from corral_server.llama.model import LlamaModel
+from corral_server.llama.model_options import ModelOptions
+
+_DEFAULT_CONTEXT = 8192
+_CELLS = 256  # llama.cpp rounds a cache up to a multiple of it
+_EMBEDDING_BATCH = 512
+_EMBEDDING_SEQUENCES = 64
+_ENCODER_LOGITS_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a model is loaded. `generation` and `embedding` are the contexts it needs, DIRECT's for
+    each call; None for one it does not."""
+
+    model: ModelOptions
+    mode: Mode
+    generation: ContextOptions | None
+    embedding: ContextOptions | None
+    embedding_limit: int
+    pooling: Pooling
+
+    @property
+    def contexts(self) -> tuple[ContextOptions, ...]:
+        return tuple(options for options in (self.generation, self.embedding) if options)
+
+
+def wants_generation(start: Start) -> bool:
+    return bool(start.capabilities & GENERATIVE)
+
+
+def wants_embedding(start: Start) -> bool:
+    return Capability.EMBED in start.capabilities
+
+
+def plan_model(start: Start) -> ModelOptions:
+    options = start.options
+    return ModelOptions(
+        gpu_layers=options.gpu_layers,
+        devices=options.devices,
+        split_mode=options.split_mode,
+        tensor_split=options.tensor_split,
+        main_gpu=options.main_gpu,
+        use_mmap=options.use_mmap,
+        use_mlock=options.use_mlock,
+    )
+
+
+def plan_generation(start: Start, model: LlamaModel, *, size: int | None = None) -> ContextOptions:
+    """`size` overrides what is asked for."""
+    slots = 1 if start.mode is Mode.DIRECT else start.options.slots
+    default = min(model.trained_context * slots, _DEFAULT_CONTEXT)
+    wanted = size or start.options.context_size or default
+    return _context(start, wanted, slots, start.options.batch_size)
+
+
+def plan_embedding(start: Start, model: LlamaModel, *, in_parts: bool) -> ContextOptions:
+    """A causal model takes a long text `in_parts`; any other needs it whole in one graph.
+
+    Either has a row of logits for each token of a batch, wanted or not: that bounds the batch.
+    """
+    asked = start.options.context_size
+    if in_parts:
+        size = min(asked or _DEFAULT_CONTEXT, max(model.trained_context, 1))
+        batch_size = min(start.options.batch_size, _EMBEDDING_BATCH)
+    else:
+        affordable = _ENCODER_LOGITS_BYTES // (4 * model.vocabulary.size)
+        wanted = asked or max(affordable, _EMBEDDING_BATCH)
+        size = batch_size = min(wanted, model.trained_context)
+    return _context(start, size, _EMBEDDING_SEQUENCES, batch_size, embeds=True)
+
+
+def resized(options: ContextOptions, size: int) -> ContextOptions:
+    """`options` for a context of `size` tokens, or a little more."""
+    size = min(_rounded(size), options.context_size)
+    batch = min(options.batch_size, size)
+    return replace(
+        options,
+        context_size=size,
+        batch_size=batch,
+        ubatch_size=min(options.ubatch_size or batch, batch),
+    )
+
+
+def _context(
+    start: Start, size: int, slots: int, batch_size: int, *, embeds: bool = False
+) -> ContextOptions:
+    options = start.options
+    cells = _rounded(size)
+    # llama.cpp cuts a batch to the cache, and dies on one that is longer.
+    batch = min(batch_size, cells)
+    return ContextOptions(
+        context_size=cells,
+        slots=min(slots, batch),
+        batch_size=batch,
+        ubatch_size=batch if embeds else min(options.ubatch_size or batch, batch),
+        threads=options.threads or _physical_cores(),
+        cache_type_k=options.cache_type_k,
+        cache_type_v=options.cache_type_v,
+        flash_attention=options.flash_attention,
+        rope=options.rope,
+        embeds=embeds,
+    )
+
+
+def _rounded(size: int) -> int:
+    return -(-size // _CELLS) * _CELLS
+
+
+def _physical_cores() -> int:
+    """The physical cores, but no more than this process may use."""
+    return min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))

@@ -1,0 +1,93 @@
+"""What happens between loading and being ready: everything a model will use is used once.
+
+So the first caller does not wait for it, a model that cannot compute fails now (prompts and answers
+take different ways through llama.cpp, and it is prompts that take the dangerous one), and the
+memory that is measured is the memory that stays.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from corral_server.config import Mode
+from corral_server.engine.plan import Plan
+from corral_server.engine.weights import Weights
+from corral_server.llama.batch import LlamaBatch
+from corral_server.llama.context import ContextOptions, LlamaContext
+from corral_server.llama.model import LlamaModel
+from corral_server.llama.process import give_back_memory, resident_bytes
+from corral_server.llama.sampler import LlamaSampler
+from corral_server.request import SamplingParams
+
+_PROMPT_TOKENS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WarmContexts:
+    """The contexts a plan keeps: none in DIRECT mode. `height`: the memory of the process, bytes,
+    when all it may ever use was in use."""
+
+    generation: LlamaContext | None
+    embedding: LlamaContext | None
+    height: int
+
+
+def warm_up(plan: Plan, weights: Weights, resources: ExitStack) -> WarmContexts:
+    """Makes the contexts of `plan`, to be closed by `resources`, and uses them."""
+    with ExitStack() as passing:
+        owner = passing if plan.mode is Mode.DIRECT else resources
+        generation = embedding = None
+        height = 0
+        if plan.generation is not None:
+            generation = weights.context(plan.generation, owner)
+        if plan.embedding is not None:
+            embedding = weights.context(plan.embedding, owner)
+            height = _warm_embedding(embedding, weights.model, plan.embedding)
+        if generation is not None and plan.generation is not None:
+            height = _warm_generation(generation, weights.model, plan.generation)
+        if plan.mode is Mode.SERVER:
+            return WarmContexts(generation, embedding, height)
+    give_back_memory()
+    return WarmContexts(None, None, height)
+
+
+def _warm_generation(context: LlamaContext, model: LlamaModel, options: ContextOptions) -> int:
+    """Computes a short prompt and a row for every slot, and draws a token for each.
+
+    Returns the memory of the process at its height.
+    """
+    vocabulary = model.vocabulary
+    token = next(iter(vocabulary.end_tokens), 0)
+    rows = LlamaBatch(options.batch_size)
+    prompt = [token] * min(_PROMPT_TOKENS, options.batch_size - options.slots + 1)
+    wanted = [rows.add(prompt, position=0, sequence=0, wanted=True)]
+    for slot in range(1, options.slots):
+        wanted.append(rows.add([token], position=0, sequence=slot, wanted=True))
+    context.decode(rows)
+    with ExitStack() as samplers:
+        for row in wanted:
+            sampler = LlamaSampler(SamplingParams(), vocab_size=vocabulary.size, bias={})
+            samplers.callback(sampler.close)
+            sampler.sample(context, row)
+        height = resident_bytes()
+    context.clear()
+    return height
+
+
+def _warm_embedding(context: LlamaContext, model: LlamaModel, options: ContextOptions) -> int:
+    """Computes a short text, and makes room for the outputs of a full batch.
+
+    Returns the memory of the process at its height.
+    """
+    token = next(iter(model.vocabulary.end_tokens), 0)
+    longest = min(options.batch_size, model.trained_context)
+    for count, compute in (
+        (min(_PROMPT_TOKENS, longest), context.decode),
+        (longest, context.make_room),
+    ):
+        rows = LlamaBatch(count)
+        rows.add([token] * count, position=0, sequence=0, wanted=True)
+        rows.want_all()
+        compute(rows)
+        if context.has_cache:
+            context.clear()
+    return resident_bytes()

@@ -1,0 +1,1 @@
+"""Reads what a server is told: a file, the environment, flags."""
