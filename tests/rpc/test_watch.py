@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from corral.v1 import model_manager_pb2 as pb
+from corral_server.errors import ServerDraining
 from corral_server.rpc.watch import KEPT, ModelWatch
 
 pytestmark = pytest.mark.asyncio
@@ -102,5 +103,5 @@ async def test_closing_ends_a_watch_after_what_has_happened() -> None:
     record(watch, 2)
     watch.close()
     assert await take(changes, 2) == [(1, "removed"), (2, "removed")]
-    with pytest.raises(StopAsyncIteration):
+    with pytest.raises(ServerDraining):
         await anext(changes)

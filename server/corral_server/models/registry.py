@@ -131,7 +131,10 @@ class ModelRegistry:
         for entry in self._entries.values():
             if name in entry.spec.aliases:
                 return Resolved(entry, ResolveReason.ALIAS)
-        raise ModelNotFound(
+        raise self._not_found(name)
+
+    def _not_found(self, name: str) -> ModelNotFound:
+        return ModelNotFound(
             f"no model {name!r} is loaded; loaded are: {self._known()}",
             model=name,
             candidates=self._known(),
@@ -193,8 +196,10 @@ class ModelRegistry:
         return id in self._declared
 
     async def retract(self, id: str, *, drain_timeout_s: float) -> None:
-        """Undoes `declare`: unloads the model if it is loaded, and forgets it."""
-        del self._declared[id]
+        """Undoes `declare`: unloads the model if it is loaded, and forgets it. Raises
+        ModelNotFound."""
+        if self._declared.pop(id, None) is None:
+            raise self._not_found(id)
         await self.unload(id, drain_timeout_s=drain_timeout_s)
 
     def _check_open(self) -> None:
@@ -232,7 +237,10 @@ class ModelRegistry:
         The unload is the registry's own and goes on if the caller leaves. A second one joins the
         first; with `force` it ends the draining. Raises ModelNotFound.
         """
-        entry = self.resolve(id)
+        entry = self._entries.get(id)
+        if entry is None:
+            # Aliases are for calls: what ends a model names the model.
+            raise self._not_found(id)
         if entry.state is ModelState.NOT_LOADED:
             self._leave(entry)
             return

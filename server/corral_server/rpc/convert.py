@@ -98,10 +98,11 @@ def _common(
 def _sampling(
     message: sampling_pb2.SamplingParams, defaults: SamplingParams, check: Checker
 ) -> SamplingParams:
-    """With a seed of its own for every request that names none."""
+    """With a seed of its own for every request, unless it or the model names one."""
     sampling = load_options.sampling(message, "sampling.", check, defaults)
-    seed = message.seed if message.HasField("seed") else secrets.randbits(32)
-    return msgspec.structs.replace(sampling, seed=seed)
+    if message.HasField("seed") or defaults.seed:
+        return sampling
+    return msgspec.structs.replace(sampling, seed=secrets.randbits(32))
 
 
 def _stop(message: sampling_pb2.StopParams, check: Checker) -> StopParams:

@@ -115,6 +115,41 @@ def check_together(options: LoadOptions, prefix: str, check: Checker) -> None:
         f"{prefix}tensor_split",
         "must not be all zero",
     )
+    _check_devices(options, prefix, check)
+    _check_rope(options.rope, f"{prefix}rope", check)
+
+
+def _check_devices(options: LoadOptions, prefix: str, check: Checker) -> None:
+    count = len(options.devices)
+    if not count:
+        return
+    once = len(set(options.devices)) == count
+    check.require(once, f"{prefix}devices", "must not name a device twice")
+    check.require(
+        len(options.tensor_split) in (0, count),
+        f"{prefix}tensor_split",
+        f"must have a part for each of the {count} devices, has {len(options.tensor_split)}",
+    )
+    check.require(
+        options.main_gpu < count,
+        f"{prefix}main_gpu",
+        f"must be below {count}, the number of devices, not {options.main_gpu}",
+    )
+
+
+def _check_rope(rope: RopeScaling, field: str, check: Checker) -> None:
+    if rope.type is None:
+        return
+    check.require(
+        not rope.yarn_original_context or rope.type is RopeScalingType.YARN,
+        field,
+        f'yarn_original_context has no use where type is "{rope.type.value}"',
+    )
+    check.require(
+        rope.freq_scale is None or rope.type is not RopeScalingType.NONE,
+        field,
+        'freq_scale has no use where type is "none"',
+    )
 
 
 def _devices(message: model_pb2.LoadOptions, prefix: str, check: Checker) -> tuple[str, ...]:
@@ -177,6 +212,8 @@ def to_message(options: LoadOptions) -> model_pb2.LoadOptions:
         lora=[model_pb2.LoraAdapter(path=one.path, scale=one.scale) for one in options.lora],
         chat_template=options.chat_template or "",
     )
+    if options.default_sampling != _PLAIN:
+        message.default_sampling.CopyFrom(sampling_message(options.default_sampling))
     for name in limits.LOAD:
         if (value := getattr(options, name)) is not None:
             setattr(message, name, value)
@@ -185,6 +222,13 @@ def to_message(options: LoadOptions) -> model_pb2.LoadOptions:
         if (choice := getattr(options, name)) is not None:
             setattr(message, name, numbers[choice])
     return message
+
+
+def sampling_message(params: SamplingParams) -> sampling_pb2.SamplingParams:
+    """With every field set."""
+    return sampling_pb2.SamplingParams(
+        **{name: getattr(params, name) for name in params.__struct_fields__}
+    )
 
 
 def _rope_message(rope: RopeScaling) -> model_pb2.RopeScaling | None:

@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator
 from corral.v1 import model_manager_pb2 as pb
 from corral.v1 import model_pb2
 from corral_server.errors import NoDefaultModel
+from corral_server.ipc.messages import LoadStage
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.machine import read_memory
 from corral_server.models.registry import ModelRegistry, RegistryObserver
 from corral_server.rpc import convert_models, present_models
 from corral_server.rpc.call import Call
 from corral_server.rpc.watch import ModelWatch
+
+
+_PROGRESS_STEPS = 10  # for each stage of a load
 
 
 class ModelManager(RegistryObserver):
@@ -21,6 +25,7 @@ class ModelManager(RegistryObserver):
         self._registry = registry
         self._drain_timeout_s = drain_timeout_s
         self._watch = ModelWatch(instance_id, self._snapshot)
+        self._last_step: tuple[str, LoadStage, int] | None = None
         registry.subscribe(self)
 
     async def LoadModel(
@@ -134,6 +139,11 @@ class ModelManager(RegistryObserver):
             self._watch.record(pb.WatchModelsResponse(changed=self._model(entry)))
 
     def progressed(self, entry: ModelEntry) -> None:
+        step = (entry.id, entry.progress.stage, int(entry.progress.fraction * _PROGRESS_STEPS))
+        if step == self._last_step:
+            return
+        # In steps, since each takes a place in the journal from a change of state.
+        self._last_step = step
         progress = present_models.load_progress(entry.progress)
         told = pb.ModelProgress(id=entry.id, progress=progress)
         self._watch.record(pb.WatchModelsResponse(progress=told))

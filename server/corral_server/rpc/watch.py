@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from corral.v1 import model_manager_pb2 as pb
+from corral_server.errors import ServerDraining
 
 # How many changes a watcher may be behind before it is given a snapshot instead.
 KEPT = 1024
@@ -39,7 +40,7 @@ class ModelWatch:
 
     async def watch(self, request: pb.WatchModelsRequest) -> AsyncIterator[pb.WatchModelsResponse]:
         """A snapshot, or nothing where `request` goes on from a number that is still kept; then
-        every change."""
+        every change. Raises ServerDraining once `close` was called and all is told."""
         seen = request.after_sequence if self._can_resume(request) else None
         while not self._closed or self._behind(seen):
             if self._behind(seen):
@@ -48,6 +49,7 @@ class ModelWatch:
                     yield change
             else:
                 await self._grew.wait()
+        raise ServerDraining("the server is stopping", retry_after_s=1.0)
 
     def _can_resume(self, request: pb.WatchModelsRequest) -> bool:
         return (

@@ -82,8 +82,6 @@ def _contradictions(spec: ModelSpec, own: Node) -> Iterator[FieldViolation]:
     """What is good by itself but not beside the rest. What only the defaults say, and a model has
     no use for, is no contradiction."""
     yield from _between_options(spec.options)
-    yield from _between_devices(spec.options)
-    yield from _in_rope(spec.options)
     if spec.pinned and spec.keep_alive_s is not None:
         yield FieldViolation("keep_alive", "must not be given for a model that is pinned")
     for name, capability in (("pooling", Capability.EMBED), ("chat_template", Capability.CHAT)):
@@ -101,27 +99,6 @@ def _between_options(options: LoadOptions) -> tuple[FieldViolation, ...]:
     except InvalidFields as error:
         return error.violations
     return ()
-
-
-def _between_devices(options: LoadOptions) -> Iterator[FieldViolation]:
-    count = len(options.devices)
-    if len(set(options.devices)) < count:
-        yield FieldViolation("devices", "must not name a device twice")
-    if count and options.tensor_split and len(options.tensor_split) != count:
-        why = f"must have a part for each of the {count} devices, has {len(options.tensor_split)}"
-        yield FieldViolation("tensor_split", why)
-    if count and options.main_gpu >= count:
-        why = f"must be below {count}, the number of devices, not {options.main_gpu}"
-        yield FieldViolation("main_gpu", why)
-
-
-def _in_rope(options: LoadOptions) -> Iterator[FieldViolation]:
-    rope = options.rope
-    if rope.yarn_original_context and rope.type not in (None, RopeScalingType.YARN):
-        why = f'yarn_original_context has no use where type is "{rope.type.value}"'
-        yield FieldViolation("rope", why)
-    if rope.freq_scale is not None and rope.type is RopeScalingType.NONE:
-        yield FieldViolation("rope", 'freq_scale has no use where type is "none"')
 
 
 def _check_names(models: Mapping[str, Node], problems: Problems) -> None:
