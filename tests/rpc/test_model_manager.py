@@ -219,9 +219,13 @@ async def test_a_restart_shows(service: Service) -> None:
     await service.load()
     entry = service.registry.resolve("m")
     assert entry.engine is not None
+    gate = service.directory / "gate"
+    os.mkfifo(gate)
+    service.source("m", at_load="wait", gate=str(gate))
     os.kill(entry.engine.pid, signal.SIGKILL)
     await entry.until(lambda: entry.state is ModelState.RESTARTING)
     assert (await get(service)).state == model_pb2.MODEL_STATE_RESTARTING
+    await asyncio.to_thread(gate.write_bytes, b"open")
     await entry.until(lambda: entry.state is ModelState.READY)
     model = await get(service)
     assert (model.state, model.restarts) == (model_pb2.MODEL_STATE_READY, 1)

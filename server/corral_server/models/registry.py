@@ -88,7 +88,7 @@ class ModelRegistry:
         by another spec. The load is the registry's own: only `unload` ends it.
         """
         while (entry := self._entries.get(spec.id)) and entry.state is ModelState.DRAINING:
-            await self._end_of_unload(entry)
+            await asyncio.shield(self._unloads[entry])
         if self._closing:
             raise ServerDraining("the server is stopping and loads no more models")
         if entry is not None and entry.state is ModelState.FAILED:
@@ -121,10 +121,11 @@ class ModelRegistry:
         first; with `force` it ends the draining. Raises ModelNotFound.
         """
         entry = self.resolve(id)
-        self._begin_unload(entry, drain_timeout_s, force)
-        await self._end_of_unload(entry)
+        await asyncio.shield(self._begin_unload(entry, drain_timeout_s, force))
 
-    def _begin_unload(self, entry: ModelEntry, drain_timeout_s: float, force: bool) -> None:
+    def _begin_unload(
+        self, entry: ModelEntry, drain_timeout_s: float, force: bool
+    ) -> asyncio.Task[None]:
         if entry not in self._unloads:
             drains = entry.state is ModelState.READY and not force
             entry.become(ModelState.DRAINING)
@@ -135,9 +136,7 @@ class ModelRegistry:
             self._unloads[entry] = asyncio.create_task(unload, name=f"unload {entry.id}")
         elif force:
             entry.stop_draining()
-
-    async def _end_of_unload(self, entry: ModelEntry) -> None:
-        await asyncio.shield(self._unloads[entry])
+        return self._unloads[entry]
 
     async def _unload(self, entry: ModelEntry, drain_timeout_s: float) -> None:
         with suppress(TimeoutError):
@@ -164,10 +163,8 @@ class ModelRegistry:
     async def close(self) -> None:
         """Unloads everything at once and loads nothing more."""
         self._closing = True
-        entries = self.entries()
-        for entry in entries:
-            self._begin_unload(entry, 0.0, force=True)
-        await asyncio.gather(*(self._end_of_unload(entry) for entry in entries))
+        unloads = [self._begin_unload(entry, 0.0, force=True) for entry in self.entries()]
+        await asyncio.gather(*(asyncio.shield(unload) for unload in unloads))
 
     # Routing.
 
