@@ -1,21 +1,20 @@
 """What the tests of the server share: scripted models, and a registry of fake engines."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import pytest_asyncio
 
 import fake_engine
 from corral_server.config import EngineTimeouts, ModelSpec, PathSource
 from corral_server.models.registry import ModelRegistry
+from fake_engine import MakeSpec
+from watch import running_engines
 
 # Deaths follow each other at once; loads that stall on purpose are ended by the tests.
 QUICK = EngineTimeouts(stall_s=30.0, backoff_s=0.001, backoff_max_s=0.004)
-
-MakeSpec = Callable[..., ModelSpec]
 
 
 @pytest.fixture
@@ -37,16 +36,3 @@ async def registry() -> AsyncIterator[ModelRegistry]:
     yield registry
     await registry.close()
     assert running_engines() == []
-
-
-def running_engines() -> list[int]:
-    """The fake engines this process has started and not ended."""
-    children = psutil.Process().children(recursive=True)
-    return [child.pid for child in children if _is_fake(child)]
-
-
-def _is_fake(process: psutil.Process) -> bool:
-    try:
-        return fake_engine.__file__ in process.cmdline()
-    except psutil.Error:
-        return False

@@ -13,11 +13,13 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import msgspec
 
+from corral_server.config import ModelSpec
 from corral_server.errors import (
     ContextLengthExceeded,
     CorralError,
@@ -108,6 +110,9 @@ class Prompts:
     LIVE = "live"  # to CountTokens: the number of answers on hold
     CANCELS = "cancels"  # to CountTokens: the number of Cancels heard
     MUTE = "mute"  # to CountTokens: never answered
+
+
+MakeSpec = Callable[..., ModelSpec]
 
 
 def write_model(path: Path, script: Script | None = None) -> Path:

@@ -10,7 +10,7 @@ from demo.corpus import capitals, mixture, stories, sums
 from demo.corpus.dialogue import Conversation
 from demo.corpus.facts import CAPITALS
 
-NUM_DOCUMENTS = 20_000
+NUM_DOCUMENTS = 12_000
 PATTERNS = (
     *heldback.CAPITAL_PATTERNS,
     *heldback.COUNTRY_PATTERNS,
@@ -28,8 +28,9 @@ def plain(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def conversations() -> list[Conversation]:
-    documents = islice(mixture.documents(seed=202), NUM_DOCUMENTS)
-    return [document for document in documents if isinstance(document, Conversation)]
+    plain = islice(mixture.documents(202, mixture.PLAIN), NUM_DOCUMENTS)
+    hard = islice(mixture.documents(303, mixture.HARD), NUM_DOCUMENTS)
+    return [document for document in (*plain, *hard) if isinstance(document, Conversation)]
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,9 @@ def questions(conversations: list[Conversation]) -> set[str]:
     return {plain(m.content) for c in conversations for m in c.messages if m.role == "user"}
 
 
-def test_same_seed_gives_same_corpus() -> None:
-    first, second = mixture.documents(seed=5), mixture.documents(seed=5)
+@pytest.mark.parametrize("lesson", [mixture.PLAIN, mixture.HARD])
+def test_same_seed_gives_same_corpus(lesson: mixture.Lesson) -> None:
+    first, second = mixture.documents(5, lesson), mixture.documents(5, lesson)
     assert list(islice(first, 300)) == list(islice(second, 300))
 
 

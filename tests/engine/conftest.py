@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from corral_server.llama.model import LlamaModel
 from corral_server.llama.vocabulary import Vocabulary
 from tiny_gguf import write_llama
 from tiny_llama import load_model
+
+# A busy machine is slow now and then; pytest's own timeout bounds a test.
+settings.register_profile("corral", deadline=None)
+settings.load_profile("corral")
 
 
 @pytest.fixture(scope="session")

@@ -11,20 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engine_peer import DEADLINE_S, EnginePeer, text_of
-from tiny_gguf import (
-    AbortPoint,
-    write_llama,
-    write_model_that_aborts,
-    write_model_that_fails_to_load,
-    write_split,
-)
 
 from corral_server.config import LoadOptions
 from corral_server.errors import ModelFileInvalid, ModelFileNotFound, ModelLoadFailed
 from corral_server.ipc.messages import (
-    Loading,
     LoadFailed,
+    Loading,
     LoadStage,
     Probed,
     Proceed,
@@ -42,6 +34,14 @@ from corral_server.request import (
     Message,
     SamplingParams,
     TextPrompt,
+)
+from engine_peer import DEADLINE_S, EnginePeer, text_of
+from tiny_gguf import (
+    AbortPoint,
+    write_llama,
+    write_model_that_aborts,
+    write_model_that_fails_to_load,
+    write_split,
 )
 
 SMALL = LoadOptions(context_size=512, slots=4, batch_size=32, threads=1)
@@ -159,7 +159,7 @@ def test_a_model_that_cannot_be_loaded_is_told_and_ends_the_engine(
     make: Callable[[Path], Path], reason: type[Exception], tmp_path: Path
 ) -> None:
     with engine() as running:
-        running.peer.send(Start(str(make(tmp_path)), SMALL), *())
+        running.peer.send(Start(str(make(tmp_path)), SMALL))
         report = running.peer.report()
         if isinstance(report, Probed):
             running.peer.send(Proceed())
@@ -176,13 +176,13 @@ def test_it_generates(ready: Engine) -> None:
     request = GenerationRequest(
         prompt=TextPrompt(text="Hello world"),
         sampling=SamplingParams(temperature=0.0),
-        max_tokens=8,
+        max_tokens=3,
     )
     ready.peer.send(Submit(1, request), Submit(2, request))
     answers = ready.peer.answers(1, 2)
     finished = answers[1][-1]
     assert isinstance(finished, Finished)
-    assert (finished.reason, finished.completion_tokens) == (FinishReason.LENGTH, 8)
+    assert (finished.reason, finished.completion_tokens) == (FinishReason.LENGTH, 3)
     assert text_of(answers[1]) == text_of(answers[2]) != ""
 
 

@@ -12,8 +12,6 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tiny_gguf import write_llama
-from tiny_llama import load_model, make_context
 
 from corral_server.engine.runner import LlamaRunner
 from corral_server.engine.scheduler import Scheduler
@@ -21,6 +19,8 @@ from corral_server.engine.sequence import Sequence
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.model import LlamaModel
 from corral_server.request import GenerationRequest, SamplingParams, TokenPrompt
+from tiny_gguf import write_llama
+from tiny_llama import load_model, make_context
 
 STREAMS = 8
 ANSWER_TOKENS = 48

@@ -160,6 +160,12 @@ def test_no_texts_side_by_side_make_a_control_token(nested: Vocabulary, texts: l
     assert nested.detokenize(tokens, unparse_special=False) == f"x{''.join(texts)}".encode()
 
 
+@pytest.mark.parametrize("written", NESTED)
+def test_nested_control_tokens_in_a_prompt_stay_text(nested: Vocabulary, written: str) -> None:
+    tokens = make_encoder(nested).encode(TextPrompt(text=f"{written}x{written}"))
+    assert control_tokens(nested, tokens) == []
+
+
 def test_control_tokens_in_a_prompt_count_if_the_caller_says_so(
     encoder: PromptEncoder, vocabulary: Vocabulary
 ) -> None:

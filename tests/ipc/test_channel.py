@@ -23,8 +23,8 @@ from corral_server.ipc.messages import (
     Detokenized,
     EngineFacts,
     Failure,
-    Loading,
     LoadFailed,
+    Loading,
     LoadStage,
     ModelFacts,
     Output,
@@ -171,7 +171,6 @@ async def test_a_command_arrives_as_it_was(
     server: AsyncChannel, engine: Channel, command: Command
 ) -> None:
     server.send(command)
-    await asyncio.sleep(0)
     assert engine.drain(block=True) == [command]
 
 

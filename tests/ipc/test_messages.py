@@ -1,11 +1,13 @@
 """Errors keep all they say on their way between two processes."""
 
+from typing import Any
+
 import pytest
 
 from corral_server.errors import BY_REASON, CorralError, FieldViolation, InternalError
 from corral_server.ipc.messages import Failure
 
-DETAILS = {
+DETAILS: dict[str, Any] = {
     "violations": (FieldViolation("sampling.top_p", "must be 0 to 1"), FieldViolation("id", "no")),
     "retry_after_s": 1.5,
 }
@@ -27,7 +29,11 @@ def test_an_error_without_details_comes_back_without() -> None:
 
 def test_an_error_of_a_reason_unknown_here_is_internal() -> None:
     failure = Failure(
-        reason="FROM_THE_FUTURE", message="x", violations=(), retry_after_s=None, metadata={"a": "1"}
+        reason="FROM_THE_FUTURE",
+        message="x",
+        violations=(),
+        retry_after_s=None,
+        metadata={"a": "1"},
     )
     back = failure.error()
     assert type(back) is InternalError

@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from corral_server.llama.model import LlamaModel
 from tiny_gguf import write_llama
 from tiny_llama import load_model
 
-from corral_server.llama.model import LlamaModel
+# A busy machine is slow now and then; pytest's own timeout bounds a test.
+settings.register_profile("corral", deadline=None)
+settings.load_profile("corral")
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tiny_llama import make_context
 
 from corral_server.llama.batch import LlamaBatch
-from corral_server.llama.context import LlamaContext, NoCells
+from corral_server.llama.context import DecodeFailed, LlamaContext, NoCells
 from corral_server.llama.model import LlamaModel
+from tiny_llama import make_context
 
 Logits = npt.NDArray[np.float32]
 # Kernels for one row and for several add up in another order.
@@ -36,7 +36,8 @@ def compute(context: LlamaContext, *rows: tuple[list[int], int, int]) -> Logits:
 def alone(model: LlamaModel, prompt: list[int]) -> Logits:
     context = make_context(model)
     try:
-        return compute(context, (prompt, 0, 0))[0]
+        logits: Logits = compute(context, (prompt, 0, 0))[0]
+        return logits
     finally:
         context.close()
 
@@ -108,6 +109,12 @@ def test_only_wanted_rows_have_logits_in_order(context: LlamaContext, model: Lla
     logits = context.logits(2)
     np.testing.assert_allclose(logits[0], alone(model, PROMPTS[0]), atol=CLOSE)
     np.testing.assert_allclose(logits[1], alone(model, PROMPTS[2]), atol=CLOSE)
+
+
+def test_a_batch_that_makes_no_sense_fails_with_what_llama_cpp_said(context: LlamaContext) -> None:
+    compute(context, (PROMPTS[0], 0, 0))
+    with pytest.raises(DecodeFailed, match="returned -1"):
+        compute(context, ([9], 3, 0))
 
 
 # Cells

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 from llama_cpp import llama_cpp as c
+
+from corral_server.errors import ModelLoadFailed
+from corral_server.llama import library
+from corral_server.llama.model import LlamaModel
 from tiny_gguf import (
     CHAT_TEMPLATE,
     write_llama,
@@ -11,10 +15,6 @@ from tiny_gguf import (
     write_split,
 )
 from tiny_llama import load_model
-
-from corral_server.errors import ModelLoadFailed
-from corral_server.llama import library
-from corral_server.llama.model import LlamaModel
 
 
 def test_progress_goes_from_nothing_to_all(model_path: Path) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tiny_llama import make_context
 
 from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.model import LlamaModel
 from corral_server.llama.sampler import LlamaSampler
 from corral_server.request import SamplingParams
+from tiny_llama import make_context
 
 PROMPT = list(range(10, 17))
 DRAWS = 2000
@@ -32,7 +32,8 @@ def context(model: LlamaModel) -> Iterator[LlamaContext]:
 
 @pytest.fixture(scope="module")
 def logits(context: LlamaContext) -> npt.NDArray[np.float64]:
-    return context.logits(1)[0].astype(np.float64)
+    row: npt.NDArray[np.float64] = context.logits(1)[0].astype(np.float64)
+    return row
 
 
 def draw(
@@ -94,9 +95,7 @@ def test_every_seed_is_meant_as_it_is(context: LlamaContext, seed: int) -> None:
 # Bias
 
 
-def test_a_bias_can_force_a_token(
-    context: LlamaContext, logits: npt.NDArray[np.float64]
-) -> None:
+def test_a_bias_can_force_a_token(context: LlamaContext, logits: npt.NDArray[np.float64]) -> None:
     least = ranked(logits)[-1]
     assert draw(context, 5, temperature=1.0, bias={least: 1000.0}) == [least] * 5
 
@@ -126,7 +125,7 @@ def test_a_bias_is_added_to_the_logits(
     [{"repeat_penalty": 100.0}, {"frequency_penalty": 100.0}, {"presence_penalty": 100.0}],
 )
 def test_a_penalty_keeps_from_repeating(
-    context: LlamaContext, logits: npt.NDArray[np.float64], penalty: dict[str, float]
+    context: LlamaContext, logits: npt.NDArray[np.float64], penalty: dict[str, Any]
 ) -> None:
     assert draw(context, 4, temperature=0.0, **penalty) == ranked(logits)[:4]
 
@@ -136,7 +135,7 @@ def test_a_penalty_keeps_from_repeating(
     [{"repeat_penalty": 100.0}, {"frequency_penalty": 100.0}, {"presence_penalty": 100.0}],
 )
 def test_a_penalty_counts_the_prompt(
-    context: LlamaContext, logits: npt.NDArray[np.float64], penalty: dict[str, float]
+    context: LlamaContext, logits: npt.NDArray[np.float64], penalty: dict[str, Any]
 ) -> None:
     first, second, *_ = ranked(logits)
     assert draw(context, temperature=0.0, seen=[first], **penalty) == [second]

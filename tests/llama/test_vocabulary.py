@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_gguf import BOS_TOKEN, CONTROL_TOKENS, EOS_TOKEN
 
 from corral_server.llama.model import LlamaModel
 from corral_server.llama.vocabulary import Vocabulary
+from tiny_gguf import BOS_TOKEN, CONTROL_TOKENS, EOS_TOKEN
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,8 @@ def tokenize(vocabulary: Vocabulary, text: str, *, parse_special: bool = False) 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Hello world", "é日😀👩\u200d👩\u200d👧", "a\0b", "  \n\t", "<|im_start|>", "x" * 5000]
+    "text",
+    ["", "Hello world", "é日😀👩\u200d👩\u200d👧", "a\0b", "  \n\t", "<|im_start|>", "x" * 5000],
 )
 def test_text_comes_back(vocabulary: Vocabulary, text: str) -> None:
     tokens = tokenize(vocabulary, text)

@@ -12,7 +12,6 @@ from typing import Any
 import psutil
 import pytest
 
-from conftest import running_engines
 from corral_server.config import LoadOptions
 from corral_server.errors import (
     ContextLengthExceeded,
@@ -37,6 +36,7 @@ from corral_server.request import (
     Token,
 )
 from fake_engine import COMMAND, PROMPT_TOKENS, Fate, Prompts, Script, text_of, write_model
+from watch import open_files, running_engines, settled
 
 pytestmark = pytest.mark.asyncio
 
@@ -134,7 +134,7 @@ async def test_the_process_is_gone_when_the_clean_up_is_cancelled() -> None:
     assert not psutil.pid_exists(engine.pid)
 
 
-@pytest.mark.parametrize("steps", range(16))
+@pytest.mark.parametrize("steps", range(8))
 async def test_a_launch_cancelled_at_any_point_leaves_no_process_and_no_socket(steps: int) -> None:
     async def hold() -> None:
         async with EngineClient.launch(COMMAND):
@@ -396,16 +396,3 @@ async def test_nonsense_during_a_load_is_an_internal_error(tmp_path: Path, fate:
     async with EngineClient.launch(COMMAND) as engine:
         with pytest.raises(InternalError):
             await load(engine, path)
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-async def settled(condition: Callable[[], bool]) -> None:
-    """Lets the loop run its callbacks until `condition` holds."""
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("the loop has nothing left to do, and the condition does not hold")

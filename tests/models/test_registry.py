@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conftest import MakeSpec, running_engines
 from corral_server.config import Capability, LoadOptions, ModelSpec
 from corral_server.errors import (
     CapabilityNotSupported,
@@ -27,12 +26,13 @@ from corral_server.errors import (
     NoDefaultModel,
     ServerDraining,
 )
-from corral_server.ipc.messages import Failure
+from corral_server.ipc.messages import Failure, LoadStage
 from corral_server.models.engine_client import EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry
 from corral_server.request import Event, Finished, GenerationRequest, TextPrompt
-from fake_engine import Prompts
+from fake_engine import MakeSpec, Prompts
+from watch import running_engines
 
 pytestmark = pytest.mark.asyncio
 
@@ -273,14 +273,21 @@ async def test_unload_cancels_a_load_and_both_callers_are_told(
     assert (registry.entries(), running_engines()) == ([], [])
 
 
-@pytest.mark.parametrize("steps", range(0, 60, 3))
+@pytest.mark.parametrize(
+    "found",
+    [
+        lambda entry: True,
+        lambda entry: entry.progress.stage is not LoadStage.PROBING,
+        lambda entry: entry.progress.stage is LoadStage.WARMING,
+        lambda entry: entry.state is READY,
+    ],
+    ids=["begun", "loading", "warming", "ready"],
+)
 async def test_a_load_that_was_unloaded_is_not_resurrected(
-    registry: ModelRegistry, make_spec: MakeSpec, steps: int
+    registry: ModelRegistry, make_spec: MakeSpec, found: Callable[[ModelEntry], bool]
 ) -> None:
-    """Wherever the unload finds it: from its first step to after it became ready."""
     entry = await registry.load(make_spec())
-    for _ in range(steps):
-        await asyncio.sleep(0.0)
+    await entry.until(lambda: found(entry))
     await registry.unload("m", drain_timeout_s=HOUR)
     assert (entry.state, registry.entries(), running_engines()) == (UNLOADED, [], [])
 
@@ -652,20 +659,17 @@ async def test_close_leaves_no_process_and_loads_nothing_more(
         await registry.load(make_spec("ready"))
 
 
-@pytest.mark.parametrize("steps", range(0, 12, 2))
-async def test_close_beside_an_unload_that_ends_waits_for_all(
-    registry: ModelRegistry, make_spec: MakeSpec, steps: int
+async def test_close_at_any_moment_of_an_unload_waits_for_all(
+    registry: ModelRegistry, make_spec: MakeSpec
 ) -> None:
     for id in "ab":
         await load(registry, make_spec(id))
-    gone = asyncio.Event()
-    registry.subscribe(lambda entry: gone.set() if entry.state is UNLOADED else None)
     unload = asyncio.create_task(registry.unload("a", drain_timeout_s=0))
-    await gone.wait() if steps == 0 else await asyncio.sleep(0)
-    for _ in range(steps):
+    closes: list[asyncio.Task[None]] = []
+    while not unload.done():
+        closes.append(asyncio.create_task(registry.close()))
         await asyncio.sleep(0)
-    await registry.close()
-    await unload
+    await asyncio.gather(*closes)
     assert (registry.entries(), running_engines()) == ([], [])
 
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from conftest import MakeSpec, running_engines
 from corral_server.config import EngineTimeouts, ModelSpec
 from corral_server.errors import EngineRestarting, InternalError, ModelFailed, ModelFileInvalid
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.supervisor import supervise
 from corral_server.request import GenerationRequest, TextPrompt
-from fake_engine import COMMAND, Prompts
+from fake_engine import COMMAND, MakeSpec, Prompts
+from watch import running_engines
 
 pytestmark = pytest.mark.asyncio
 

@@ -51,9 +51,8 @@ def test_every_error_has_a_code_and_says_its_reason(error: type[CorralError]) ->
 def test_every_reason_is_in_the_contract_with_its_code(error: type[CorralError]) -> None:
     name = f"ERROR_REASON_{error.reason}"
     assert name in error_reason_pb2.ErrorReason.keys()
-    (promised,) = re.findall(
-        rf"// ([A-Z_]+):(?:[^\n]*\n *//)*[^\n]*\n *{name} =", PROTO.read_text()
-    )
+    comment = rf"// ([A-Z_]+):(?:[^\n]*\n *//)*[^\n]*\n *{name} ="
+    (promised,) = re.findall(comment, PROTO.read_text())
     assert code_pb2.Code.Name(status_of(error("x")).code) == promised
 
 
@@ -94,7 +93,7 @@ HUGE = [
     errors.ModelFailed("日" * 20_000),
     errors.ModelFailed("\n%" * 20_000),
     errors.ModelNotFound("日" * 9_000, model="m" * 9_000, candidates="日" * 9_000),
-    errors.ModelFailed("x" * 9_000, retry_after_s=1.0, **{f"k{n}": "v" * 999 for n in range(99)}),
+    errors.ModelFailed("x" * 9_000, retry_after_s=1.0, a="v" * 999, b="v" * 999, c="日" * 999),
     InvalidFields.of(*(FieldViolation(f"sampling.logit_bias[{n}]", "bad") for n in range(1000))),
     InvalidFields.of(*(FieldViolation("日" * 999, "\n" * 999) for _ in range(1000))),
 ]

@@ -78,16 +78,20 @@ def _warm_embedding(context: LlamaContext, model: LlamaModel, options: ContextOp
 
     Returns the memory of the process at its height.
     """
-    token = next(iter(model.vocabulary.end_tokens), 0)
     longest = min(options.batch_size, model.trained_context)
-    for count, compute in (
-        (min(_PROMPT_TOKENS, longest), context.decode),
-        (longest, context.make_room),
-    ):
-        rows = LlamaBatch(count)
-        rows.add([token] * count, position=0, sequence=0, wanted=True)
-        rows.want_all()
-        compute(rows)
-        if context.has_cache:
-            context.clear()
+    context.decode(_text(model, min(_PROMPT_TOKENS, longest)))
+    if context.has_cache:
+        context.clear()
+    context.make_room(_text(model, longest))
+    if context.has_cache:
+        context.clear()
     return resident_bytes()
+
+
+def _text(model: LlamaModel, count: int) -> LlamaBatch:
+    """`count` tokens whose vectors are wanted."""
+    token = next(iter(model.vocabulary.end_tokens), 0)
+    rows = LlamaBatch(count)
+    rows.add([token] * count, position=0, sequence=0, wanted=True)
+    rows.want_all()
+    return rows

@@ -34,7 +34,7 @@ def _frame(messages: Sequence[Any]) -> bytes:
 
 
 def _frames(messages: Sequence[Any]) -> list[bytes]:
-    """One frame, or as many as the limit takes: answers to many large questions can come at once."""
+    """One frame, or as many as the limit asks for: several large answers can come at once."""
     try:
         return [_frame(messages)]
     except ValueError:

@@ -161,7 +161,7 @@ class ModelRegistry:
         by another spec. The load is the registry's own: only `unload` ends it.
         """
         while (entry := self._entries.get(spec.id)) and entry.state is ModelState.DRAINING:
-            await self._end_of_unload(entry)
+            await asyncio.shield(self._unloads[entry])
         self._check_open()
         if entry is not None and entry.state in (ModelState.FAILED, ModelState.NOT_LOADED):
             self._remove(entry)
@@ -244,16 +244,16 @@ class ModelRegistry:
         if entry.state is ModelState.NOT_LOADED:
             self._leave(entry)
             return
-        self._begin_unload(entry, drain_timeout_s, force)
-        await self._end_of_unload(entry)
+        await asyncio.shield(self._begin_unload(entry, drain_timeout_s, force))
 
     def _evict(self, entry: ModelEntry) -> Awaitable[None]:
         """From here on nobody can take a lease on `entry`; what is returned waits for its end."""
         assert entry.is_idle
-        self._begin_unload(entry, 0.0, force=False)
-        return self._end_of_unload(entry)
+        return asyncio.shield(self._begin_unload(entry, 0.0, force=False))
 
-    def _begin_unload(self, entry: ModelEntry, drain_timeout_s: float, force: bool) -> None:
+    def _begin_unload(
+        self, entry: ModelEntry, drain_timeout_s: float, force: bool
+    ) -> asyncio.Task[None]:
         if entry not in self._unloads:
             drains = entry.state is ModelState.READY and not force
             entry.become(ModelState.DRAINING)
@@ -264,9 +264,7 @@ class ModelRegistry:
             self._unloads[entry] = asyncio.create_task(unload, name=f"unload {entry.id}")
         elif force:
             entry.stop_draining()
-
-    async def _end_of_unload(self, entry: ModelEntry) -> None:
-        await asyncio.shield(self._unloads[entry])
+        return self._unloads[entry]
 
     async def _unload(self, entry: ModelEntry, drain_timeout_s: float) -> None:
         with suppress(TimeoutError):
@@ -302,9 +300,8 @@ class ModelRegistry:
             self._reaper.cancel()
             await asyncio.wait([self._reaper])
         loaded = [entry for entry in self.entries() if entry.state is not ModelState.NOT_LOADED]
-        for entry in loaded:
-            self._begin_unload(entry, 0.0, force=True)
-        await asyncio.gather(*(self._end_of_unload(entry) for entry in loaded))
+        unloads = [self._begin_unload(entry, 0.0, force=True) for entry in loaded]
+        await asyncio.gather(*(asyncio.shield(unload) for unload in unloads))
         await self.hub.close()
 
     async def predict(self, spec: ModelSpec) -> Probed:
@@ -350,7 +347,7 @@ class ModelRegistry:
     async def _awake(self, entry: ModelEntry) -> ModelEntry:
         """`entry`, or its successor, on its way to ready if it is declared."""
         while entry.id in self._declared and entry.state is ModelState.DRAINING:
-            await self._end_of_unload(entry)
+            await asyncio.shield(self._unloads[entry])
             entry = self.resolve(entry.id)
         if self._may_try_again(entry):
             self._leave(entry)

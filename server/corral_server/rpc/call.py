@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 _log = logging.getLogger("corral.call")
+_MAX_NOTE = 128
 
 
 @dataclass(slots=True)
@@ -18,6 +19,6 @@ class Call:
 
     def log(self, outcome: str, *, level: int = logging.INFO) -> None:
         """The one line an operator sees of this call."""
-        notes = "".join(f" {key}={value}" for key, value in self.notes.items())
+        notes = "".join(f" {key}={str(value)[:_MAX_NOTE]}" for key, value in self.notes.items())
         took_ms = (time.monotonic() - self._started) * 1000
         _log.log(level, "%s %s %.1fms%s peer=%s", self.method, outcome, took_ms, notes, self.peer)

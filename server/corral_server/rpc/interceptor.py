@@ -125,6 +125,9 @@ async def _refuse(context: Context, call: Call, error: BaseException) -> NoRetur
         _log.error("%s failed", call.method, exc_info=error)
         error = InternalError("the server failed; its log says why")
     fault = isinstance(error, InternalError)
+    if fault and "request_id" in call.notes:
+        # By it the one who reports the fault finds its lines in the log.
+        error.metadata["request_id"] = str(call.notes["request_id"])
     call.log(error.reason, level=logging.ERROR if fault else logging.INFO)
     await context.abort_with_status(rpc_status.to_status(status_of(error)))
     raise AssertionError("abort_with_status always raises")

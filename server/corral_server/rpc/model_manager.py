@@ -13,7 +13,6 @@ from corral_server.rpc import convert_models, present_models
 from corral_server.rpc.call import Call
 from corral_server.rpc.watch import ModelWatch
 
-
 _PROGRESS_STEPS = 10  # for each stage of a load
 
 

@@ -48,12 +48,17 @@ class GrpcServer:
 
     async def start(self) -> int:
         """Listens; returns the port. Raises CannotListen."""
+        address = self._config.address
         try:
-            port = self._server.add_insecure_port(self._config.address)
+            port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             raise CannotListen(
-                f"cannot listen on {self._config.address}: is another server running there?"
+                f"cannot listen on {address}: is another server running there?"
             ) from error
+        asked = address.rpartition(":")[2]
+        if asked.isdigit() and int(asked) not in (0, port):
+            # gRPC takes 65,537 for 1.
+            raise CannotListen(f"cannot listen on {address}: there is no such port")
         await self._server.start()
         return port
 

@@ -1,5 +1,7 @@
 """The one table from errors to gRPC: a code, a reason, and details a program can act on."""
 
+from itertools import accumulate
+
 from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -10,10 +12,12 @@ from corral_server.errors import CorralError
 
 DOMAIN = "corral"
 
-# Trailers have a hard limit of 16 KiB, beyond which the caller sees another error than ours.
+# Trailers beyond 8 KiB may be refused, and the caller then sees another error than ours. These keep
+# them below 4 KiB: they carry the message twice, as text and, with the details, in base64.
 _MAX_MESSAGE = 1024
 _MAX_VALUE = 256
-_MAX_VIOLATIONS = 16
+_MAX_VIOLATIONS = 1024
+_PLAIN = frozenset(range(0x20, 0x7F)) - {ord("%")}
 
 _CODES: dict[type[CorralError], StatusCode] = {
     errors.InvalidFields: StatusCode.INVALID_ARGUMENT,
@@ -51,7 +55,7 @@ def status_of(error: CorralError) -> status_pb2.Status:
     """The status a caller gets for `error`, its details included."""
     return status_pb2.Status(
         code=_CODES[type(error)].value[0],
-        message=_cut(error.message, _MAX_MESSAGE),
+        message=_cut_message(error.message),
         details=[_packed(detail) for detail in _details(error)],
     )
 
@@ -75,14 +79,16 @@ def _details(error: CorralError) -> list[Message]:
 
 
 def _bad_request(error: CorralError) -> error_details_pb2.BadRequest:
-    return error_details_pb2.BadRequest(
-        field_violations=[
-            error_details_pb2.BadRequest.FieldViolation(
-                field=_cut(violation.field, _MAX_VALUE), description=_cut(violation.why, _MAX_VALUE)
-            )
-            for violation in error.violations[:_MAX_VIOLATIONS]
-        ]
-    )
+    """The violations, as many as fit; the first always does."""
+    bad = error_details_pb2.BadRequest()
+    for violation in error.violations:
+        bad.field_violations.add(
+            field=_cut(violation.field, _MAX_VALUE), description=_cut(violation.why, _MAX_VALUE)
+        )
+        if bad.ByteSize() > _MAX_VIOLATIONS:
+            del bad.field_violations[-1]
+            break
+    return bad
 
 
 def _retry_info(retry_after_s: float) -> error_details_pb2.RetryInfo:
@@ -95,6 +101,13 @@ def _packed(detail: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(detail)
     return packed
+
+
+def _cut_message(text: str) -> str:
+    """What fits a header, which carries all but printable ASCII as three bytes for each."""
+    raw = text.encode("utf-8", "replace")[: _MAX_MESSAGE + 1]
+    sizes = accumulate(1 if byte in _PLAIN else 3 for byte in raw)
+    return _cut(text, sum(size <= _MAX_MESSAGE for size in sizes))
 
 
 def _cut(text: str, limit: int) -> str:

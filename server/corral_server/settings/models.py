@@ -9,7 +9,6 @@ from corral_server.config import (
     Capability,
     LoadOptions,
     ModelSpec,
-    RopeScalingType,
     default_mode,
 )
 from corral_server.errors import FieldViolation, InvalidFields
