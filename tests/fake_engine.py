@@ -35,6 +35,7 @@ from corral_server.ipc.messages import (
     CountTokens,
     Detokenize,
     Detokenized,
+    DeviceFootprint,
     EngineFacts,
     Failure,
     LoadFailed,
@@ -92,6 +93,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     last_words: str = ""
     leaves_helper: bool = False
     ignores_cancel: bool = False
+    ram_bytes: int = 0
+    growth_bytes: int = 0
 
 
 class Prompts:
@@ -141,18 +144,25 @@ class FakeEngine:
         self._script = self._read(Path(start.path))
         self._make_noise()
         self._meet(self._script.at_probe)
-        self._channel.send([Probed(_MODEL_FACTS)])
+        self._channel.send([Probed(_MODEL_FACTS, self._footprint())])
         (proceed,) = self._channel.drain(block=True)
         assert isinstance(proceed, Proceed)
         for fraction in self._script.progress:
             self._channel.send([Loading(LoadStage.LOADING, fraction)])
         self._meet(self._script.at_load)
         self._channel.send([Loading(LoadStage.WARMING, 0.0)])
-        self._channel.send([Ready(_engine_facts(start))])
+        self._channel.send([Ready(_engine_facts(start, self._script.growth_bytes))])
         self._meet(self._script.at_ready)
         while True:
             for command in self._channel.drain(block=True):
                 self._handle(command)
+
+    def _footprint(self) -> tuple[DeviceFootprint, ...]:
+        size = self._script.ram_bytes
+        if not size:
+            return ()
+        weights = DeviceFootprint(device="RAM", weights_bytes=size, cache_bytes=0, compute_bytes=0)
+        return (weights,)
 
     def _read(self, path: Path) -> Script:
         if not path.exists():
@@ -267,12 +277,13 @@ _MODEL_FACTS = ModelFacts(
 )
 
 
-def _engine_facts(start: Start) -> EngineFacts:
+def _engine_facts(start: Start, growth_bytes: int) -> EngineFacts:
     return EngineFacts(
         context_size=start.options.context_size or 800,
         sequence_limit=SEQUENCE_LIMIT,
         slots=start.options.slots,
         memory_bytes=2**33,
+        growth_bytes=growth_bytes,
     )
 
 

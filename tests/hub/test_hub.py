@@ -184,6 +184,15 @@ async def test_a_closed_hub_keeps_what_has_come(
     assert fake.ranges == ["", "bytes=150000-"]
 
 
+async def test_a_download_that_has_not_begun_is_ended_too(make_hub: MakeHub) -> None:
+    hub = make_hub()
+    pull = hub.pull(SOURCE)
+    await hub.close()
+    with pytest.raises(ServerDraining):
+        async with asyncio.timeout(20):
+            await pull.result()
+
+
 async def test_names_that_make_no_sense_are_refused_at_once(
     fake: FakeHub, make_hub: MakeHub
 ) -> None:

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 import pytest_asyncio
 
-from corral_server.config import LoadOptions
+from corral_server.config import Capability, LoadOptions, Mode, Pooling
 from corral_server.errors import FieldViolation, InvalidFields
 from corral_server.ipc import channel as channels
 from corral_server.ipc.channel import MAX_FRAME_BYTES, AsyncChannel, Channel, ChannelClosed
@@ -21,6 +21,9 @@ from corral_server.ipc.messages import (
     CountTokens,
     Detokenize,
     Detokenized,
+    DeviceFootprint,
+    Embed,
+    Embedded,
     EngineFacts,
     Failure,
     LoadFailed,
@@ -85,11 +88,17 @@ SUBMIT = Submit(
 )
 COMMANDS: list[Command] = [
     Start("/models/é.gguf", LoadOptions(context_size=512, threads=3)),
-    Start("m", LoadOptions()),
+    Start("m", LoadOptions(), frozenset({Capability.CHAT, Capability.EMBED}), Mode.DIRECT),
     Proceed(),
     SUBMIT,
     Submit(1, GenerationRequest(prompt=TextPrompt(text="a", add_special=False))),
     Submit(1, GenerationRequest(prompt=TokenPrompt((1, 2, 3)))),
+    Embed(
+        call=2,
+        inputs=(TextPrompt(text="é"), TokenPrompt((1, 2))),
+        pooling=Pooling.LAST,
+        normalize=False,
+    ),
     Cancel(3),
     Tokenize(4, "text", add_special=True, parse_special=False),
     Detokenize(5, (1, 2), unparse_special=True),
@@ -107,7 +116,8 @@ REPORTS: list[Report] = [
             embedding_size=32,
             trained_context=256,
             has_chat_template=True,
-        )
+        ),
+        (DeviceFootprint(device="RAM", weights_bytes=2**40, cache_bytes=2, compute_bytes=3),),
     ),
     *(Loading(stage, 0.25) for stage in LoadStage),
     Ready(EngineFacts(context_size=512, sequence_limit=256, slots=8, memory_bytes=2**40)),
@@ -130,6 +140,7 @@ REPORTS: list[Report] = [
         )
         for reason in FinishReason
     ),
+    Embedded(call=2, size=1, vectors=b"\0\0\0\xff", token_counts=(3,), is_last=True),
     Tokenized(3, (Token(1, b"\xff"),)),
     Detokenized(4, b"\xff\0"),
     Counted(5, 6),

@@ -6,13 +6,14 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from corral_server.config import LoadOptions
+from corral_server.config import DemoSource, LoadOptions, ModelSpec
 from corral_server.errors import (
     ContextLengthExceeded,
     CorralError,
@@ -41,6 +42,8 @@ from watch import open_files, running_engines, settled
 pytestmark = pytest.mark.asyncio
 
 DIED = EngineRestarting("died", retry_after_s=1.0)
+# The engine is told the path beside it.
+SPEC = ModelSpec(id="m", source=DemoSource())
 
 Launch = Callable[..., AbstractAsyncContextManager[EngineClient]]
 
@@ -53,7 +56,7 @@ def ready_engine(tmp_path: Path) -> Launch:
     async def launch(**script: Any) -> AsyncIterator[EngineClient]:
         path = write_model(tmp_path / "model", Script(**script))
         async with EngineClient.launch(COMMAND) as engine:
-            await engine.probe(path, LoadOptions(), stall_s=30)
+            await engine.probe(path, SPEC, stall_s=30)
             await engine.load(lambda _: None, stall_s=30)
             serving = asyncio.create_task(serve(engine))
             yield engine
@@ -82,7 +85,7 @@ async def count(engine: EngineClient, what: str) -> int:
 async def load(engine: EngineClient, path: Path, *, stall_s: float = 30.0) -> list[Loading]:
     """Loads to the end; returns the progress."""
     progress: list[Loading] = []
-    await engine.probe(path, LoadOptions(), stall_s=stall_s)
+    await engine.probe(path, SPEC, stall_s=stall_s)
     await engine.load(progress.append, stall_s=stall_s)
     return progress
 
@@ -180,9 +183,10 @@ async def test_a_load_tells_the_facts_and_the_progress(tmp_path: Path) -> None:
     path = write_model(tmp_path / "model", Script(progress=(0.25, 1.0)))
     progress: list[Loading] = []
     async with EngineClient.launch(COMMAND) as engine:
-        model = await engine.probe(path, LoadOptions(slots=5), stall_s=30)
+        spec = replace(SPEC, options=LoadOptions(slots=5))
+        probed = await engine.probe(path, spec, stall_s=30)
         facts = await engine.load(progress.append, stall_s=30)
-    assert (model.architecture, facts.slots) == ("fake", 5)
+    assert (probed.facts.architecture, facts.slots) == ("fake", 5)
     assert progress == [
         Loading(LoadStage.LOADING, 0.25),
         Loading(LoadStage.LOADING, 1.0),
@@ -193,7 +197,7 @@ async def test_a_load_tells_the_facts_and_the_progress(tmp_path: Path) -> None:
 async def test_a_missing_file_is_told_as_the_engine_says_it(tmp_path: Path) -> None:
     async with EngineClient.launch(COMMAND) as engine:
         with pytest.raises(ModelFileNotFound, match="none") as caught:
-            await engine.probe(tmp_path / "none", LoadOptions(), stall_s=30)
+            await engine.probe(tmp_path / "none", SPEC, stall_s=30)
     assert caught.value.metadata == {"path": str(tmp_path / "none")}
 
 

@@ -16,10 +16,12 @@ from corral_server.errors import (
 from corral_server.ipc.messages import Loading, LoadStage
 from corral_server.models.entry import ModelEntry, ModelState
 
-LOADING, READY, RESTARTING, DRAINING, FAILED, UNLOADED = ModelState
+NOT_LOADED, LOADING, READY, RESTARTING, DRAINING, FAILED, UNLOADED = ModelState
 
 # As the registry's rules have it, written down a second time on purpose.
 ALLOWED = {
+    (NOT_LOADED, LOADING),
+    (NOT_LOADED, UNLOADED),
     (LOADING, READY),
     (LOADING, FAILED),
     (LOADING, DRAINING),
@@ -38,7 +40,7 @@ ALLOWED = {
 def make_entry(
     state: ModelState = LOADING, on_change: Callable[[ModelEntry], None] = lambda _: None
 ) -> ModelEntry:
-    return ModelEntry(ModelSpec(id="m", source=DemoSource()), on_change, state)
+    return ModelEntry(ModelSpec(id="m", source=DemoSource()), on_change, state=state)
 
 
 @pytest.mark.parametrize(("before", "after"), sorted(ALLOWED, key=str))

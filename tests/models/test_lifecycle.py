@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 
 import fake_engine
-from conftest import QUICK
 from corral_server.config import BudgetConfig, ModelSpec
 from corral_server.errors import (
     InsufficientMemory,
@@ -22,7 +21,7 @@ from corral_server.errors import (
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry, RegistryObserver, ResolveReason
 from fake_engine import MakeSpec
-from registry_calls import engine_of, finish, generate, hold, load
+from registry_calls import QUICK, engine_of, finish, generate, hold, load
 from watch import running_engines
 
 pytestmark = pytest.mark.asyncio

@@ -5,14 +5,14 @@ import os
 import random
 import signal
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from corral_server.config import Capability, LoadOptions, ModelSpec
+from corral_server.config import Capability, LoadOptions
 from corral_server.errors import (
     CapabilityNotSupported,
     CorralError,
@@ -27,66 +27,18 @@ from corral_server.errors import (
     ServerDraining,
 )
 from corral_server.ipc.messages import Failure, LoadStage
-from corral_server.models.engine_client import EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
-from corral_server.models.registry import ModelRegistry
-from corral_server.request import Event, Finished, GenerationRequest, TextPrompt
+from corral_server.models.registry import ModelRegistry, RegistryObserver
+from corral_server.request import Event, Finished
 from fake_engine import MakeSpec, Prompts
+from registry_calls import engine_of, finish, generate, hold, load, loading_at
 from watch import running_engines
 
 pytestmark = pytest.mark.asyncio
 
-LOADING, READY, RESTARTING, DRAINING, FAILED, UNLOADED = ModelState
+_, LOADING, READY, RESTARTING, DRAINING, FAILED, UNLOADED = ModelState
 
 HOUR = 3600.0
-
-
-async def load(registry: ModelRegistry, spec: ModelSpec, *, default: bool = False) -> ModelEntry:
-    """Loads to the end. Raises why it cannot be."""
-    entry = await registry.load(spec, make_default=default)
-    async for _ in entry.watch_load():
-        pass
-    return entry
-
-
-async def generate(registry: ModelRegistry, id: str, prompt: str = "hello") -> list[Event]:
-    events: list[Event] = []
-    await call(registry, id, prompt, events.append)
-    return events
-
-
-async def call(
-    registry: ModelRegistry, id: str, prompt: str, on_event: Callable[[Event], object]
-) -> None:
-    request = GenerationRequest(prompt=TextPrompt(text=prompt), max_tokens=3)
-    async with registry.lease(id) as lease:
-        async with aclosing(lease.engine.generate(request)) as answer:
-            async for event in answer:
-                on_event(event)
-
-
-async def hold(registry: ModelRegistry, id: str) -> asyncio.Task[None]:
-    """A call that has begun, and goes on until it is ended."""
-    begun = asyncio.Event()
-    task = asyncio.create_task(call(registry, id, Prompts.HOLD, lambda _: begun.set()))
-    await begun.wait()
-    return task
-
-
-async def finish(engine: EngineClient) -> None:
-    """Lets all calls on hold finish."""
-    await engine.tokenize(Prompts.FINISH, add_special=False, parse_special=False)
-
-
-def engine_of(registry: ModelRegistry, id: str) -> EngineClient:
-    engine = registry.resolve(id).engine
-    assert engine is not None
-    return engine
-
-
-async def loading_at(entry: ModelEntry, fraction: float) -> None:
-    """The engine has told `fraction` and now does what its script says."""
-    await entry.until(lambda: entry.progress.fraction == fraction)
 
 
 async def restarted(entry: ModelEntry) -> None:
@@ -203,7 +155,7 @@ async def test_all_who_wait_for_a_load_are_told_that_it_failed(
     ends = await asyncio.gather(
         *(load(registry, spec) for _ in range(3)), generate_soon(registry), return_exceptions=True
     )
-    assert [type(end) for end in ends] == [ModelFileInvalid] * 3 + [ModelFailed]
+    assert [type(end) for end in ends] == [ModelFileInvalid] * 4
 
 
 async def generate_soon(registry: ModelRegistry) -> list[Event]:
@@ -699,24 +651,34 @@ async def test_a_load_that_waited_for_a_drain_is_refused_after_close(
     assert [type(end) for end in ends] == [ServerDraining, type(None), ModelUnloaded]
 
 
+class States(RegistryObserver):
+    """The states models went through."""
+
+    def __init__(self) -> None:
+        self.seen: list[ModelState] = []
+
+    def changed(self, entry: ModelEntry) -> None:
+        self.seen.append(entry.state)
+
+
 async def test_an_observer_sees_every_transition_in_order(
     registry: ModelRegistry, make_spec: MakeSpec
 ) -> None:
-    seen: list[ModelState] = []
-    registry.subscribe(lambda entry: seen.append(entry.state))
+    observer = States()
+    registry.subscribe(observer)
     entry = await load(registry, make_spec())
     os.kill(engine_of(registry, "m").pid, signal.SIGKILL)
     await restarted(entry)
     await registry.unload("m", drain_timeout_s=0)
-    assert seen == [LOADING, READY, RESTARTING, READY, DRAINING, UNLOADED]
+    assert observer.seen == [LOADING, READY, RESTARTING, READY, DRAINING, UNLOADED]
 
 
 async def test_an_observer_sees_a_failed_load(registry: ModelRegistry, make_spec: MakeSpec) -> None:
-    seen: list[ModelState] = []
-    registry.subscribe(lambda entry: seen.append(entry.state))
+    observer = States()
+    registry.subscribe(observer)
     with pytest.raises(ModelFileInvalid):
         await load(registry, make_spec(at_load="fail"))
-    assert seen == [LOADING, FAILED]
+    assert observer.seen == [LOADING, FAILED]
 
 
 # All of it at once.

@@ -13,7 +13,8 @@ import pytest
 from corral_server.config import EngineTimeouts, ModelSpec
 from corral_server.errors import EngineRestarting, InternalError, ModelFailed, ModelFileInvalid
 from corral_server.models.entry import ModelEntry, ModelState
-from corral_server.models.supervisor import supervise
+from corral_server.models.registry import ModelRegistry
+from corral_server.models.supervisor import Stable, supervise
 from corral_server.request import GenerationRequest, TextPrompt
 from fake_engine import COMMAND, MakeSpec, Prompts
 from watch import running_engines
@@ -22,15 +23,20 @@ pytestmark = pytest.mark.asyncio
 
 TIMEOUTS = EngineTimeouts(stall_s=30.0, backoff_s=0.001, backoff_max_s=0.004, deaths=3)
 
-READY, FAILED = ModelState.READY, ModelState.FAILED
+LOADING, READY, FAILED = ModelState.LOADING, ModelState.READY, ModelState.FAILED
+
+
+def make_stable(timeouts: EngineTimeouts, command: tuple[str, ...] = COMMAND) -> Stable:
+    """What engines share, without a limit on their memory."""
+    return ModelRegistry(engine_command=command, timeouts=timeouts).stable
 
 
 @asynccontextmanager
 async def supervised(
     spec: ModelSpec, timeouts: EngineTimeouts = TIMEOUTS
 ) -> AsyncIterator[ModelEntry]:
-    entry = ModelEntry(spec, lambda _: None)
-    task = asyncio.create_task(supervise(entry, COMMAND, timeouts))
+    entry = ModelEntry(spec, lambda _: None, state=LOADING)
+    task = asyncio.create_task(supervise(entry, make_stable(timeouts)))
     try:
         yield entry
     finally:
@@ -149,9 +155,9 @@ async def test_calls_end_when_the_engine_speaks_nonsense_and_it_is_started_again
 async def test_an_engine_that_cannot_be_started_fails_the_model(
     make_spec: MakeSpec, caplog: pytest.LogCaptureFixture
 ) -> None:
-    entry = ModelEntry(make_spec(), lambda _: None)
+    entry = ModelEntry(make_spec(), lambda _: None, state=LOADING)
     async with asyncio.timeout(10):
-        await supervise(entry, ("/none/such/command",), TIMEOUTS)
+        await supervise(entry, make_stable(TIMEOUTS, ("/none/such/command",)))
     assert entry.state is FAILED
     assert isinstance(entry.error, InternalError)
     assert "/none/such/command" in caplog.text

@@ -76,7 +76,7 @@ def make_embeddings(
     embedder: Embedder
     if contexts.embedding is None:
         embedder = DirectEmbedder(
-            lambda: weights.passing_context(options, options.context_size),
+            lambda size: weights.passing_context(options, size),
             batch_tokens=batch_tokens,
         )
     else:

@@ -49,7 +49,8 @@ class LlamaEmbedder:
 class DirectEmbedder:
     """A context for each call, freed after it: the scheduler hands out one call at a time."""
 
-    def __init__(self, open_context: Callable[[], LlamaContext], *, batch_tokens: int) -> None:
+    def __init__(self, open_context: Callable[[int], LlamaContext], *, batch_tokens: int) -> None:
+        """`open_context` makes one for so many tokens."""
         self._open_context = open_context
         self._batch_tokens = batch_tokens
         self._call: int | None = None
@@ -57,14 +58,16 @@ class DirectEmbedder:
 
     def execute(self, batch: EmbeddingBatch) -> list[Vectors]:
         """As LlamaEmbedder does; a batch of nothing ends the call before."""
-        call = batch.items[0].input.job.call if batch.items else None
-        if call != self._call:
+        job = batch.items[0].input.job if batch.items else None
+        if job is None or job.call != self._call:
             self.close()
-        if call is None:
+            batch.freed.clear()
+        if job is None:
             return []
         if self._context is None:
-            self._call, self._context = call, self._open_context()
-            batch.freed.clear()
+            longest = max(map(len, job.inputs))
+            self._context = self._open_context(max(longest, self._batch_tokens))
+            self._call = job.call
         return LlamaEmbedder(self._context, batch_tokens=self._batch_tokens).execute(batch)
 
     def close(self) -> None:

@@ -14,8 +14,9 @@ from corral_server.llama.model_options import ModelOptions
 _DEFAULT_CONTEXT = 8192
 _CELLS = 256  # llama.cpp rounds a cache up to a multiple of it
 _EMBEDDING_BATCH = 512
+_MIN_EMBEDDING_BATCH = 64
 _EMBEDDING_SEQUENCES = 64
-_ENCODER_LOGITS_BYTES = 256 * 1024 * 1024
+_LOGITS_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +71,15 @@ def plan_embedding(start: Start, model: LlamaModel, *, in_parts: bool) -> Contex
     Either has a row of logits for each token of a batch, wanted or not: that bounds the batch.
     """
     asked = start.options.context_size
+    trained = max(model.trained_context, 1)
+    affordable = _LOGITS_BYTES // (4 * model.vocabulary.size)
     if in_parts:
-        size = min(asked or _DEFAULT_CONTEXT, max(model.trained_context, 1))
-        batch_size = min(start.options.batch_size, _EMBEDDING_BATCH)
+        size = min(asked or _DEFAULT_CONTEXT, trained)
+        most = min(max(affordable, _MIN_EMBEDDING_BATCH), _EMBEDDING_BATCH)
+        batch_size = min(start.options.batch_size, most)
     else:
-        affordable = _ENCODER_LOGITS_BYTES // (4 * model.vocabulary.size)
         wanted = asked or max(affordable, _EMBEDDING_BATCH)
-        size = batch_size = min(wanted, model.trained_context)
+        size = batch_size = min(wanted, trained)
     return _context(start, size, _EMBEDDING_SEQUENCES, batch_size, embeds=True)
 
 

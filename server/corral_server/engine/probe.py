@@ -40,6 +40,7 @@ def probe(files: ModelFiles, start: Start) -> tuple[Plan, tuple[DeviceFootprint,
         ChatTemplate(start.options.chat_template, start_text="", end_text="")
     adapters = _adapter_bytes(start)
     footprint = Footprint()
+    give_back_memory()
     before = resident_bytes()
     options = plan_model(start)
     with library.overhear() as log:

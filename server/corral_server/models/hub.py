@@ -59,9 +59,12 @@ class Hub:
         command: tuple[str, ...] = HUB_COMMAND,
         retries: Retries = _RETRIES,
     ) -> None:
+        endpoint = config.endpoint or os.environ.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT
         self._config = config
         self._command = command
         self._retries = retries
+        self._endpoint = endpoint.rstrip("/")
+        self._is_offline = config.offline or _is_told_offline()
         self._cache = HubCache(cache_root(config.cache_dir))
         self._pulls: dict[HubSource, HubPull] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,23 +113,29 @@ class Hub:
     async def close(self) -> None:
         """Ends all downloads; what they have is kept for the next time."""
         self._is_closed = True
+        pulls = list(self._pulls.values())
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for pull in pulls:
+            pull.end(_stopping())
 
     async def _run(self, pull: HubPull) -> None:
+        """Who is told of the end and asks again, shall not get the same pull."""
         try:
-            pull.finish(await self._model_of(pull))
-        except CorralError as error:
-            pull.fail(error)
-        except asyncio.CancelledError:
-            pull.fail(_stopping())
-            raise
-        except Exception:
-            _log.exception("the download of %s failed", pull.source.repo)
-            pull.fail(InternalError("the download failed; the server's log says why"))
+            outcome = await self._outcome_of(pull)
         finally:
             del self._pulls[pull.source]
+        pull.end(outcome)
+
+    async def _outcome_of(self, pull: HubPull) -> PulledModel | CorralError:
+        try:
+            return await self._model_of(pull)
+        except CorralError as error:
+            return error
+        except Exception:
+            _log.exception("the download of %s failed", pull.source.repo)
+            return InternalError("the download failed; the server's log says why")
 
     async def _model_of(self, pull: HubPull) -> PulledModel:
         source = pull.source
@@ -182,16 +191,11 @@ class Hub:
         )
         return await run(self._command, job, on_progress, stall_s=stall_s)
 
-    @property
-    def _endpoint(self) -> str:
-        return (self._config.endpoint or os.environ.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT).rstrip(
-            "/"
-        )
 
-    @property
-    def _is_offline(self) -> bool:
-        told = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-        return self._config.offline or told.upper() in ("1", "ON", "YES", "TRUE")
+def _is_told_offline() -> bool:
+    """By huggingface_hub's variables."""
+    told = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return told.upper() in ("1", "ON", "YES", "TRUE")
 
 
 def _stopping() -> ServerDraining:

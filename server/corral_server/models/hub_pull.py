@@ -44,16 +44,12 @@ class HubPull:
         self.progress = progress
         self._tell()
 
-    def finish(self, model: PulledModel) -> None:
-        """A model that was there already gets its one step here."""
-        if self.progress is None:
-            file = model.path.partition(f"/snapshots/{model.commit}/")[2]
-            self.progress = PullProgress(file, model.size_bytes, model.size_bytes)
-        self._outcome = model
-        self._tell()
-
-    def fail(self, error: CorralError) -> None:
-        self._outcome = error
+    def end(self, outcome: PulledModel | CorralError) -> None:
+        """The first end counts. A model that was there already gets its one step here."""
+        if isinstance(outcome, PulledModel) and self.progress is None:
+            file = outcome.path.partition(f"/snapshots/{outcome.commit}/")[2]
+            self.progress = PullProgress(file, outcome.size_bytes, outcome.size_bytes)
+        self._outcome = self._outcome or outcome
         self._tell()
 
     def _tell(self) -> None:
