@@ -8,13 +8,12 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median, quantiles
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
+from bench.lifecycle import measure_lifecycle
+from bench.result import Result, print_table
 from bench.running_server import RunningServer, running_server
 from corral import user
 from corral.aio import Client
@@ -23,16 +22,6 @@ STREAMS = 64
 CANCELS = 1000
 IDLE_S = 10.0
 STORY = "Tell me a story."
-
-
-@dataclass(frozen=True)
-class Result:
-    """One line of the table; `goal` and `holds` are None where nothing was promised."""
-
-    what: str
-    measured: str
-    goal: str = ""
-    holds: bool | None = None
 
 
 async def first_token(address: str) -> None:
@@ -175,12 +164,8 @@ def main() -> int:
         results += asyncio.run(measure_streams(server.address))
         results += asyncio.run(measure_cancels(server))
     results.append(measure_idle())
-    table = Table("what", "measured", "promised", "holds")
-    for result in results:
-        holds = "" if result.holds is None else "yes" if result.holds else "NO"
-        table.add_row(result.what, result.measured, result.goal, holds)
-    Console().print(table)
-    return int(any(result.holds is False for result in results))
+    results += measure_lifecycle()
+    return 0 if print_table(results) else 1
 
 
 if __name__ == "__main__":

@@ -55,16 +55,23 @@ class Weights:
                 before = writable_memory()
 
         with library.listening(on_log):
-            context = LlamaContext(self.model, options, self._adapters)
+            context = LlamaContext(self.model, options)
             resources.callback(context.close)
             if self._adapters:
-                # llama.cpp lays everything out anew at the first batch.
-                rows = LlamaBatch(1)
-                rows.add([0], position=0, sequence=0, wanted=True)
-                context.make_room(rows)
+                # The first batch starts threads, whose stacks are not for use; the first one with
+                # adapters lays everything out anew.
+                context.make_room(_one_token())
+                context.apply(self._adapters)
+                context.make_room(_one_token())
         touch_new(before)
         return context
 
     def passing_context(self, options: ContextOptions, size: int) -> LlamaContext:
         """A context for one call that needs `size` tokens. The caller closes it."""
         return LlamaContext(self.model, resized(options, size), self._adapters)
+
+
+def _one_token() -> LlamaBatch:
+    rows = LlamaBatch(1)
+    rows.add([0], position=0, sequence=0, wanted=True)
+    return rows

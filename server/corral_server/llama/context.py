@@ -50,7 +50,7 @@ class LlamaContext:
         self.handle = handle
         self._memory = c.llama_get_memory(handle)
         if adapters:
-            self._apply(adapters)
+            self.apply(adapters)
 
     @property
     def has_cache(self) -> bool:
@@ -61,6 +61,17 @@ class LlamaContext:
     def size(self) -> int:
         """Tokens the KV cache really holds; llama.cpp rounds up."""
         return int(c.llama_n_ctx(self.handle))
+
+    def apply(self, adapters: Sequence[LlamaAdapter]) -> None:
+        """Adds `adapters` to the weights, in this context only. Raises ModelLoadFailed."""
+        handles = (c.llama_adapter_lora_p_ctypes * len(adapters))(
+            *(adapter.handle for adapter in adapters)  # type: ignore[misc]  # its own pointer type
+        )
+        scales = (ctypes.c_float * len(adapters))(*(adapter.scale for adapter in adapters))
+        code = c.llama_set_adapters_lora(self.handle, handles, len(adapters), scales)
+        if code != 0:
+            self.close()
+            raise ModelLoadFailed(f"llama.cpp could not apply the adapters: {code}")
 
     def decode(self, batch: LlamaBatch) -> None:
         """Computes `batch`. Raises NoCells (nothing changed) or DecodeFailed (all is lost)."""
@@ -112,13 +123,3 @@ class LlamaContext:
 
     def close(self) -> None:
         c.llama_free(self.handle)
-
-    def _apply(self, adapters: Sequence[LlamaAdapter]) -> None:
-        handles = (c.llama_adapter_lora_p_ctypes * len(adapters))(
-            *(adapter.handle for adapter in adapters)  # type: ignore[misc]  # its own pointer type
-        )
-        scales = (ctypes.c_float * len(adapters))(*(adapter.scale for adapter in adapters))
-        code = c.llama_set_adapters_lora(self.handle, handles, len(adapters), scales)
-        if code != 0:
-            self.close()
-            raise ModelLoadFailed(f"llama.cpp could not apply the adapters: {code}")
