@@ -11,15 +11,17 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NoReturn
 
 import msgspec
 
-from corral_server.config import ModelSpec
+from corral_server.config import ModelSpec, Pooling
 from corral_server.errors import (
     ContextLengthExceeded,
     CorralError,
@@ -35,7 +37,10 @@ from corral_server.ipc.messages import (
     CountTokens,
     Detokenize,
     Detokenized,
+    Device,
     DeviceFootprint,
+    Embed,
+    Embedded,
     EngineFacts,
     Failure,
     LoadFailed,
@@ -95,6 +100,10 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ignores_cancel: bool = False
     ram_bytes: int = 0
     growth_bytes: int = 0
+    devices: tuple[Device, ...] = ()
+    gpu_bytes: int = 0  # of the first of `devices`
+    vector_size: int = 4
+    inputs_per_part: int = 2
 
 
 class Prompts:
@@ -103,8 +112,8 @@ class Prompts:
     Any other prompt is answered and finished.
     """
 
-    HOLD = "hold"  # goes on until cancelled, or until FINISH is tokenized
-    DIE = "die"  # the engine is killed after the deltas
+    HOLD = "hold"  # goes on until cancelled, or until FINISH is tokenized; Embed: after one part
+    DIE = "die"  # the engine is killed after the deltas, or in the place of a vector
     FULL = "full"  # rejected: the queue is full
     LONG = "long"  # rejected: too long
     SEVER = "sever"  # one delta, then nonsense on the channel
@@ -129,6 +138,15 @@ def text_of(count: int) -> str:
     return "".join(f"{number} " for number in range(1, count + 1))
 
 
+def vector_of(
+    text: str, size: int, pooling: Pooling | None = None, normalize: bool = True
+) -> list[float]:
+    """The vector of `text`, whose tokens are its characters; it tells what was asked for."""
+    kind = 0 if pooling is None else 1 + list(Pooling).index(pooling)
+    head = [float(zlib.crc32(text.encode()) % 4096), float(kind), float(normalize)]
+    return (head + [0.5] * size)[:size]
+
+
 class FakeEngine:
     """One engine, from Start to the end of its channel."""
 
@@ -144,7 +162,7 @@ class FakeEngine:
         self._script = self._read(Path(start.path))
         self._make_noise()
         self._meet(self._script.at_probe)
-        self._channel.send([Probed(_MODEL_FACTS, self._footprint())])
+        self._channel.send([Probed(_MODEL_FACTS, self._footprint(), self._script.devices)])
         (proceed,) = self._channel.drain(block=True)
         assert isinstance(proceed, Proceed)
         for fraction in self._script.progress:
@@ -158,11 +176,12 @@ class FakeEngine:
                 self._handle(command)
 
     def _footprint(self) -> tuple[DeviceFootprint, ...]:
-        size = self._script.ram_bytes
-        if not size:
-            return ()
-        weights = DeviceFootprint(device="RAM", weights_bytes=size, cache_bytes=0, compute_bytes=0)
-        return (weights,)
+        gpus = [(device.name, self._script.gpu_bytes) for device in self._script.devices[:1]]
+        return tuple(
+            DeviceFootprint(device=device, weights_bytes=size, cache_bytes=0, compute_bytes=0)
+            for device, size in [("RAM", self._script.ram_bytes), *gpus]
+            if size
+        )
 
     def _read(self, path: Path) -> Script:
         if not path.exists():
@@ -212,6 +231,8 @@ class FakeEngine:
         match command:
             case Submit():
                 self._generate(command.call, command.request)
+            case Embed():
+                self._embed(command)
             case Cancel():
                 self._cancels += 1
                 if not self._script.ignores_cancel:
@@ -247,6 +268,35 @@ class FakeEngine:
         if text == Prompts.SEVER:
             _garble()
         return self._channel.send([Output(call, _finished(count))])
+
+    def _embed(self, command: Embed) -> None:
+        """Vectors that tell which input they are of: see `vector_of`."""
+        texts = [_text(prompt) for prompt in command.inputs]
+        if Prompts.FULL in texts:
+            return self._reject(command.call, QueueFull("256 wait", retry_after_s=1.5, limit=256))
+        if Prompts.LONG in texts:
+            return self._reject(command.call, ContextLengthExceeded("long", limit=8))
+        step = self._script.inputs_per_part
+        for start in range(0, len(texts), step):
+            part = texts[start : start + step]
+            if Prompts.DIE in part:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self._channel.send([self._embedded(command, part, start + step >= len(texts))])
+            if Prompts.HOLD in texts:
+                self._held[command.call] = 0
+                return None
+        return None
+
+    def _embedded(self, command: Embed, texts: list[str], is_last: bool) -> Embedded:
+        size = self._script.vector_size
+        rows = [vector_of(text, size, command.pooling, command.normalize) for text in texts]
+        return Embedded(
+            call=command.call,
+            size=size,
+            vectors=b"".join(struct.pack(f"<{size}f", *row) for row in rows),
+            token_counts=tuple(map(len, texts)),
+            is_last=is_last,
+        )
 
     def _reject(self, call: int, error: CorralError) -> None:
         self._channel.send([Rejected(call, Failure.of(error))])

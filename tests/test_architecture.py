@@ -1,4 +1,4 @@
-"""Arrows point down only, and three libraries stay in their places."""
+"""Arrows point down only, and four libraries stay in their places."""
 
 import ast
 from collections.abc import Iterator
@@ -11,17 +11,23 @@ import corral_server
 ROOT = Path(corral_server.__file__).parent
 
 _BOTTOM = {"config", "errors", "request"}
-# Each part of the server, and the other parts it may import.
+# The side of the Hub's child process that the server knows: what may be asked, and what is kept.
+_HUB = {"hub.cache", "hub.messages", "hub.names"}
+_MODELS = _BOTTOM | {"ipc", "log"} | _HUB
+# Each part of the server, and the other parts, or files of parts, it may import.
 ARROWS = {
     "__init__": set[str](),
     **dict.fromkeys([*_BOTTOM, "log"], set[str]()),
+    "config": {"request"},
     "ipc": _BOTTOM,
     "llama": _BOTTOM,
     "engine": _BOTTOM | {"ipc", "llama"},
-    "models": _BOTTOM | {"ipc", "log"},
-    "rpc": _BOTTOM | {"ipc", "log", "models"},
-    "app": _BOTTOM | {"ipc", "log", "models", "rpc"},
-    "cli": _BOTTOM | {"ipc", "log", "models", "rpc", "app"},
+    "hub": {"config", "errors", "ipc.messages"},
+    "models": _MODELS,
+    "rpc": _BOTTOM | {"ipc", "log", "models", "hub.messages", "hub.names"},
+    "settings": _BOTTOM | {"rpc", "hub.names"},
+    "app": _BOTTOM | {"log", "models", "rpc", "settings.reload"},
+    "cli": _BOTTOM | {"log", "models", "settings", "app"},
 }
 
 
@@ -51,13 +57,15 @@ def _may_import(part: str, name: str) -> bool:
     library, *path = name.split(".")
     if library == "corral_server":
         other = path[0] if path and path[0] in ARROWS else "__init__"
-        return other in ARROWS[part] | {part, "__init__"}
+        return bool({other, ".".join(path[:2])} & (ARROWS[part] | {part, "__init__"}))
     if library.startswith("grpc") or any("_pb2" in segment for segment in path):
         return part == "rpc"
     if library in ("ctypes", "llama_cpp"):
         return part == "llama"
+    if library == "huggingface_hub":
+        return part == "hub"
     if library == "asyncio":
-        return part not in ("engine", "llama")
+        return part not in ("engine", "hub", "llama")
     return True
 
 
@@ -90,6 +98,16 @@ def test_every_part_has_its_place() -> None:
         ("app.py", "from corral_server.cli import serve"),
         ("config.py", "from corral_server.errors import CorralError"),
         ("request.py", "import corral_server.ipc.messages"),
+        ("models/hub.py", "from corral_server.hub.download import Download"),
+        ("models/hub.py", "from corral_server.hub import pull"),
+        ("models/registry.py", "from corral_server.settings.reload import plan_reload"),
+        ("rpc/convert_models.py", "from corral_server.hub.cache import HubCache"),
+        ("rpc/server.py", "from corral_server.settings.settle import Settings"),
+        ("hub/pull.py", "from corral_server.models.hub import Hub"),
+        ("hub/pull.py", "from corral_server.ipc.channel import Channel"),
+        ("settings/format.py", "from corral_server.models.registry import ModelRegistry"),
+        ("settings/format.py", "from corral_server.hub.catalog import choose"),
+        ("app.py", "from corral_server.settings.settle import Settings"),
         ("models/registry.py", "import grpc"),
         ("models/registry.py", "import grpc.aio"),
         ("app.py", "from grpc_health.v1 import health"),
@@ -98,8 +116,10 @@ def test_every_part_has_its_place() -> None:
         ("engine/runner.py", "import ctypes"),
         ("engine/runner.py", "from ctypes import c_int"),
         ("engine/runner.py", "from llama_cpp import llama_cpp"),
+        ("models/hub.py", "from huggingface_hub import HfApi"),
         ("engine/loop.py", "import asyncio"),
         ("llama/model.py", "from asyncio import run"),
+        ("hub/session.py", "import asyncio"),
     ],
 )
 def test_a_forbidden_import_is_found(file: str, source: str) -> None:
@@ -115,7 +135,14 @@ def test_a_forbidden_import_is_found(file: str, source: str) -> None:
         ("engine/loop.py", "from corral_server.llama.context import NoCells"),
         ("llama/batch.py", "import ctypes"),
         ("models/registry.py", "import asyncio"),
-        ("cli.py", "from corral_server import __version__, app"),
+        ("models/hub.py", "from corral_server.hub.names import check_source"),
+        ("models/hub.py", "from corral_server.hub import names"),
+        ("rpc/present_models.py", "from corral_server.hub.messages import HubFile"),
+        ("settings/format.py", "from corral_server.rpc import limits"),
+        ("settings/reload.py", "from corral_server.config import ServerConfig"),
+        ("app.py", "from corral_server.settings.reload import plan_reload"),
+        ("cli/serving.py", "from corral_server.settings.settle import Settings"),
+        ("cli/__init__.py", "from corral_server import __version__, app"),
     ],
 )
 def test_an_import_from_below_is_allowed(file: str, source: str) -> None:

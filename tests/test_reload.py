@@ -14,11 +14,12 @@ import pytest_asyncio
 
 import corral_server.app
 import fake_engine
-from conftest import MakeSpec, running_engines
 from corral_server.app import App, run
 from corral_server.config import LoadOptions, ModelSpec, ServerConfig
 from corral_server.errors import ConfigInvalid
 from corral_server.models.entry import ModelEntry, ModelState
+from fake_engine import MakeSpec
+from watch import running_engines
 
 pytestmark = pytest.mark.asyncio
 

@@ -1,10 +1,12 @@
 """One model's states: which may follow which, and what each means for those who want the model."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import pytest_asyncio
 
+import fake_engine
 from corral_server.config import DemoSource, ModelSpec
 from corral_server.errors import (
     CorralError,
@@ -13,10 +15,34 @@ from corral_server.errors import (
     ModelFileInvalid,
     ModelUnloaded,
 )
-from corral_server.ipc.messages import Loading, LoadStage
+from corral_server.ipc.messages import (
+    DeviceFootprint,
+    EngineFacts,
+    Loading,
+    LoadStage,
+    ModelFacts,
+)
+from corral_server.models.engine_client import EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
 
 NOT_LOADED, LOADING, READY, RESTARTING, DRAINING, FAILED, UNLOADED = ModelState
+
+SPEC = ModelSpec(id="m", source=DemoSource())
+GB = 10**9
+FACTS = ModelFacts(
+    architecture="fake",
+    name="",
+    parameter_count=0,
+    quantization="",
+    file_bytes=0,
+    vocab_size=0,
+    embedding_size=0,
+    trained_context=0,
+    has_chat_template=False,
+)
+FACTS_OF_ENGINE = EngineFacts(
+    context_size=800, sequence_limit=100, slots=8, memory_bytes=0, growth_bytes=7 * GB
+)
 
 # As the registry's rules have it, written down a second time on purpose.
 ALLOWED = {
@@ -40,7 +66,14 @@ ALLOWED = {
 def make_entry(
     state: ModelState = LOADING, on_change: Callable[[ModelEntry], None] = lambda _: None
 ) -> ModelEntry:
-    return ModelEntry(ModelSpec(id="m", source=DemoSource()), on_change, state=state)
+    return ModelEntry(SPEC, on_change, state=state)
+
+
+@pytest_asyncio.fixture
+async def engine() -> AsyncIterator[EngineClient]:
+    """A process that has been told nothing."""
+    async with EngineClient.launch(fake_engine.COMMAND) as engine:
+        yield engine
 
 
 @pytest.mark.parametrize(("before", "after"), sorted(ALLOWED, key=str))
@@ -139,3 +172,75 @@ async def test_all_who_watch_are_told() -> None:
     entry.become(DRAINING)
     ends = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(end) for end in ends] == [ModelUnloaded] * 3
+
+
+@pytest.mark.asyncio
+async def test_who_waits_is_told_what_the_file_holds() -> None:
+    entry = make_entry()
+    waiting = asyncio.create_task(entry.until(lambda: entry.model_facts is not None))
+    await asyncio.sleep(0)
+    entry.describe(FACTS)
+    async with asyncio.timeout(5):
+        await waiting
+
+
+@pytest.mark.asyncio
+async def test_a_caller_that_leaves_while_it_waits_leaves_the_model_idle() -> None:
+    """The registry must hear of it: nobody else would ever unload the model for its idleness."""
+    told: list[bool] = []
+    entry = ModelEntry(
+        SPEC, lambda _: None, on_idle=lambda entry: told.append(entry.is_idle), state=LOADING
+    )
+    waiting = asyncio.create_task(entry.loaded())
+    await asyncio.sleep(0)
+    assert not entry.is_idle
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert told == [True]
+
+
+@pytest.mark.asyncio
+async def test_a_model_is_drained_when_the_last_who_waited_has_left() -> None:
+    entry = make_entry()
+    waiting = asyncio.create_task(entry.loaded())
+    await asyncio.sleep(0)
+    entry.become(DRAINING)
+    drained = asyncio.create_task(entry.drained())
+    async with asyncio.timeout(5):
+        await asyncio.gather(waiting, drained)
+
+
+# Its share of the memory.
+
+
+def parts(gigabytes: int, device: str = "RAM") -> DeviceFootprint:
+    return DeviceFootprint(
+        device=device, weights_bytes=gigabytes * GB, cache_bytes=0, compute_bytes=0
+    )
+
+
+@pytest.mark.parametrize("state", [LOADING, RESTARTING])
+def test_what_was_predicted_is_set_aside_while_there_is_no_engine(state: ModelState) -> None:
+    entry = make_entry(state)
+    entry.footprint = (parts(6), parts(3, "CUDA0"))
+    entry.engine_facts = FACTS_OF_ENGINE
+    assert entry.reserved == {"RAM": 6 * GB, "CUDA0": 3 * GB}
+
+
+@pytest.mark.parametrize("state", [READY, DRAINING])
+def test_what_the_engine_takes_is_set_aside_as_long_as_it_runs(
+    state: ModelState, engine: EngineClient
+) -> None:
+    entry = make_entry()
+    entry.footprint = (parts(6), parts(3, "CUDA0"))
+    entry.serve_by(engine, FACTS_OF_ENGINE)
+    if state is not READY:
+        entry.become(state)
+    assert entry.reserved == {"RAM": 7 * GB, "CUDA0": 3 * GB}
+
+
+def test_a_model_that_failed_takes_nothing() -> None:
+    entry = make_entry()
+    entry.footprint = (parts(6),)
+    entry.fail(ModelFileInvalid("bad"))
+    assert entry.reserved == {}

@@ -22,7 +22,7 @@ from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry, RegistryObserver, ResolveReason
 from fake_engine import MakeSpec
 from registry_calls import QUICK, engine_of, finish, generate, hold, load
-from watch import running_engines
+from watch import running_engines, settled
 
 pytestmark = pytest.mark.asyncio
 
@@ -104,8 +104,7 @@ async def test_a_call_during_the_unload_of_a_model_on_demand_loads_it_again(
     registry.declare(make_spec())
     running = await _held(registry, "m")
     unload = asyncio.create_task(registry.unload("m", drain_timeout_s=60))
-    while registry.resolve("m").state is not ModelState.DRAINING:
-        await asyncio.sleep(0)
+    await settled(lambda: registry.resolve("m").state is ModelState.DRAINING)
     late = asyncio.create_task(generate(registry, "m"))
     await finish(engine_of(registry, "m"))
     await asyncio.gather(running, unload)
@@ -155,6 +154,30 @@ async def test_a_name_leads_to_one_model_only(
     await load(registry, replace(make_spec(), aliases=("gpt",)))
     with pytest.raises(LoadConflict, match="leads to model 'm'"):
         await registry.load(replace(make_spec(id), aliases=aliases))
+
+
+async def test_a_load_that_is_refused_for_its_names_leaves_what_was_there(
+    registry: ModelRegistry, make_spec: MakeSpec
+) -> None:
+    await load(registry, replace(make_spec(), aliases=("gpt",)))
+    declared = registry.declare(make_spec("d"), make_default=True)
+    with pytest.raises(ModelFileInvalid):
+        await load(registry, make_spec("f", at_probe="fail"))
+    failed = registry.resolve("f")
+    for id in "df":
+        with pytest.raises(LoadConflict):
+            await registry.load(replace(make_spec(id), aliases=("gpt",)))
+    assert registry.entries() == [declared, failed, registry.resolve("m")]
+    assert registry.resolve("") is declared
+
+
+async def test_a_failed_model_may_be_loaded_again_under_the_same_names(
+    registry: ModelRegistry, make_spec: MakeSpec
+) -> None:
+    with pytest.raises(ModelFileInvalid):
+        await load(registry, replace(make_spec(at_probe="fail"), aliases=("gpt",)))
+    entry = await load(registry, replace(make_spec(), aliases=("gpt",)))
+    assert registry.resolve("gpt") is entry
 
 
 # Idleness.

@@ -1,6 +1,7 @@
 """A running server with fake engines behind it, called through the generated stubs."""
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from grpc_status import rpc_status
 import fake_engine
 from corral.v1 import inference_pb2_grpc, model_manager_pb2_grpc, model_pb2, server_pb2_grpc
 from corral.v1 import model_manager_pb2 as manager_pb
+from corral_server.config import ServerConfig
 from corral_server.models.registry import ModelRegistry
 from corral_server.rpc.server import GrpcServer
 
@@ -51,6 +53,17 @@ class Service:
         answers = [answer async for answer in self.models.LoadModel(request)]
         model: model_pb2.Model = answers[-1].model
         return model
+
+
+@asynccontextmanager
+async def serving(registry: ModelRegistry, directory: Path) -> AsyncIterator[Service]:
+    """A server of `registry`'s models; what tests load is written to `directory`."""
+    server = GrpcServer(registry, ServerConfig(address="127.0.0.1:0"))
+    port = await server.start()
+    server.health.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield Service(server, registry, channel, directory)
+    await server.stop(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,27 +1,26 @@
-"""Every bound of every field, and what a request becomes that keeps to them."""
+"""Every bound of every field of Inference, and what a request becomes that keeps to them."""
 
 import math
-import struct
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 
 from corral.v1 import (
     chat_pb2,
+    embedding_pb2,
     inference_pb2,
-    model_manager_pb2,
     model_pb2,
     sampling_pb2,
     tokenization_pb2,
 )
-from corral_server.config import Capability, DemoSource, LoadOptions, PathSource
+from corral_server.config import Pooling
 from corral_server.errors import InvalidFields
 from corral_server.request import (
     Conversation,
+    GenerationRequest,
     Message,
     SamplingParams,
     TextPrompt,
@@ -31,19 +30,20 @@ from corral_server.request import (
 )
 from corral_server.rpc import convert, limits
 from corral_server.rpc.limits import Range
+from rpc.fields import bad_fields, edges
 
 GENERATE = (inference_pb2.GenerateRequest, inference_pb2.GenerateStreamRequest)
 CHAT = (inference_pb2.ChatRequest, inference_pb2.ChatStreamRequest)
+PLAIN = SamplingParams()
 USER = chat_pb2.Message(role=chat_pb2.ROLE_USER, content="hi")
 
 
-def bad_fields(convert: Callable[..., Any], *arguments: Any) -> list[str]:
-    """The fields that are refused; none if the request is taken."""
-    try:
-        convert(*arguments)
-    except InvalidFields as error:
-        return [violation.field for violation in error.violations]
-    return []
+def to_generation(request: Any, defaults: SamplingParams = PLAIN) -> GenerationRequest:
+    return convert.generation(request, defaults)
+
+
+def to_chat(request: Any, defaults: SamplingParams = PLAIN) -> GenerationRequest:
+    return convert.chat(request, defaults)
 
 
 def generate(kind: Any = GENERATE[0], **fields: Any) -> Any:
@@ -54,37 +54,7 @@ def chat(kind: Any = CHAT[0], **fields: Any) -> Any:
     return kind(**({"messages": [USER]} | fields))
 
 
-def load_request(**fields: Any) -> model_manager_pb2.LoadModelRequest:
-    source = model_pb2.ModelSource(demo=model_pb2.DemoSource())
-    given: dict[str, Any] = {"id": "m", "source": source} | fields
-    return model_manager_pb2.LoadModelRequest(**given)
-
-
-def edges(bounds: Range, *, whole: bool) -> tuple[list[float], list[float]]:
-    """Values in `bounds` and values out of them, as near to the edges as the field can hold."""
-    below, above = (
-        (bounds.low - 1, bounds.high + 1)
-        if whole
-        else (_next_float(bounds.low, down=True), _next_float(bounds.high, down=False))
-    )
-    inside, outside = [bounds.high], [below, above]
-    (outside if bounds.above else inside).append(bounds.low)
-    if not whole:
-        outside += [math.nan, math.inf, -math.inf]
-    return inside, outside
-
-
-def _next_float(value: float, *, down: bool) -> float:
-    """The neighbour of `value` that a protobuf float can hold."""
-    if value == 0:
-        return -1e-45 if down else 1e-45
-    (bits,) = struct.unpack("<i", struct.pack("<f", value))
-    away = (value < 0) == down
-    (next_to,) = struct.unpack("<f", struct.pack("<i", bits + (1 if away else -1)))
-    return float(next_to)
-
-
-WHOLE = {"top_k", "repeat_last_n", "seed", *limits.LOAD}
+WHOLE = {"top_k", "repeat_last_n"}
 SAMPLING = [(name, bounds) for name, bounds in limits.SAMPLING.items() if name != "seed"]
 
 
@@ -94,11 +64,11 @@ def test_sampling_keeps_to_its_bounds(name: str, bounds: Range, kind: Any) -> No
     inside, outside = edges(bounds, whole=name in WHOLE)
     for value in inside:
         sampling = sampling_pb2.SamplingParams(**{name: _typed(name, value)})
-        converted = convert.generation(generate(kind, sampling=sampling))
+        converted = to_generation(generate(kind, sampling=sampling))
         assert getattr(converted.sampling, name) == value
     for value in outside:
         sampling = sampling_pb2.SamplingParams(**{name: _typed(name, value)})
-        assert bad_fields(convert.generation, generate(kind, sampling=sampling)) == [
+        assert bad_fields(to_generation, generate(kind, sampling=sampling)) == [
             f"sampling.{name}"
         ], value
 
@@ -110,63 +80,38 @@ def _typed(name: str, value: float) -> Any:
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
 def test_every_seed_is_taken_as_it_is(seed: int) -> None:
     sampling = sampling_pb2.SamplingParams(seed=seed)
-    assert convert.generation(generate(sampling=sampling)).sampling.seed == seed
+    assert to_generation(generate(sampling=sampling)).sampling.seed == seed
 
 
 def test_without_a_seed_one_is_drawn() -> None:
-    seeds = {convert.generation(generate()).sampling.seed for _ in range(8)}
+    seeds = {to_generation(generate()).sampling.seed for _ in range(8)}
     assert len(seeds) > 1
-
-
-@pytest.mark.parametrize("name", limits.LOAD)
-def test_load_options_keep_to_their_bounds(name: str) -> None:
-    # As many slots as a batch has tokens at least, so that only the option in question is bad.
-    beside = {"batch_size": 8192} if name == "slots" else {"slots": 1}
-    inside, outside = edges(limits.LOAD[name], whole=True)
-    for value in inside:
-        options = model_pb2.LoadOptions(**{name: int(value)}, **_without(beside, name))
-        assert getattr(convert.model_spec(load_request(options=options)).options, name) == value
-    for value in outside:
-        options = model_pb2.LoadOptions(**{name: int(value)}, **_without(beside, name))
-        fields = bad_fields(convert.model_spec, load_request(options=options))
-        assert set(fields) == {f"options.{name}"}
-
-
-def _without(values: dict[str, int], name: str) -> dict[str, int]:
-    return {key: value for key, value in values.items() if key != name}
-
-
-def test_a_batch_holds_a_token_of_every_slot() -> None:
-    fits = model_pb2.LoadOptions(slots=16, batch_size=16)
-    short = model_pb2.LoadOptions(slots=16, batch_size=15)
-    assert bad_fields(convert.model_spec, load_request(options=fits)) == []
-    assert bad_fields(convert.model_spec, load_request(options=short)) == ["options.batch_size"]
 
 
 @pytest.mark.parametrize(("value", "good"), [(0, False), (1, True), (2**24, True), (-1, False)])
 @pytest.mark.parametrize("kind", GENERATE + CHAT)
 def test_max_tokens_keeps_to_its_bounds(kind: Any, value: int, good: bool) -> None:
     if kind in GENERATE:
-        fields = bad_fields(convert.generation, generate(kind, max_tokens=value))
+        fields = bad_fields(to_generation, generate(kind, max_tokens=value))
     else:
-        fields = bad_fields(convert.chat, chat(kind, max_tokens=value))
+        fields = bad_fields(to_chat, chat(kind, max_tokens=value))
     assert fields == ([] if good else ["max_tokens"])
 
 
 def test_more_max_tokens_than_the_bound_are_refused() -> None:
-    assert bad_fields(convert.generation, generate(max_tokens=2**24 + 1)) == ["max_tokens"]
+    assert bad_fields(to_generation, generate(max_tokens=2**24 + 1)) == ["max_tokens"]
 
 
 @pytest.mark.parametrize("bias", [-1000.0, 1000.0])
 def test_a_logit_bias_may_be_as_far_as_its_bounds(bias: float) -> None:
     sampling = sampling_pb2.SamplingParams(logit_bias={7: bias})
-    assert convert.generation(generate(sampling=sampling)).sampling.logit_bias == {7: bias}
+    assert to_generation(generate(sampling=sampling)).sampling.logit_bias == {7: bias}
 
 
 @pytest.mark.parametrize("bias", [-1000.1, 1000.1, math.nan, math.inf])
 def test_a_logit_bias_out_of_bounds_is_named_by_its_token(bias: float) -> None:
     sampling = sampling_pb2.SamplingParams(logit_bias={7: bias, 8: 0.0})
-    fields = bad_fields(convert.generation, generate(sampling=sampling))
+    fields = bad_fields(to_generation, generate(sampling=sampling))
     assert fields == ["sampling.logit_bias[7]"]
 
 
@@ -200,44 +145,53 @@ def tool(**fields: Any) -> Any:
     return chat(tools=[chat_pb2.Tool(**({"name": "f"} | fields))])
 
 
-def load_path(size: int) -> model_manager_pb2.LoadModelRequest:
-    return load_request(source=model_pb2.ModelSource(path="/" + "x" * (size - 1)))
+def embed(*inputs: Any, **fields: Any) -> inference_pb2.EmbedRequest:
+    """Of texts and of TokenIds."""
+    given = [
+        embedding_pb2.EmbedInput(**{"text" if isinstance(one, str) else "tokens": one})
+        for one in inputs or ("hi",)
+    ]
+    return inference_pb2.EmbedRequest(inputs=given, **fields)
 
 
 MIB = 1024 * 1024
 JSON_64K = '"' + "x" * (64 * 1024 - 9) + '"'
 
 SIZES: list[tuple[Callable[..., Any], Callable[[int], Any], int, str]] = [
-    (convert.generation, lambda n: generate(prompt="x" * n), 4 * MIB, "prompt"),
-    (convert.generation, lambda n: generate(sampling=biases(n)), 1024, "sampling.logit_bias"),
-    (convert.generation, lambda n: generate(stop=stops(n)), 16, "stop.strings"),
-    (convert.generation, lambda n: generate(stop=stops(1, n)), 256, "stop.strings[0]"),
-    (convert.generation, lambda n: generate(stop=stop_ids(n)), 64, "stop.token_ids"),
-    (convert.generation, lambda n: generate(request_id="x" * n), 128, "request_id"),
-    (convert.generation, lambda n: generate(request_id="é" * n), 128, "request_id"),
+    (to_generation, lambda n: generate(prompt="x" * n), 4 * MIB, "prompt"),
+    (to_generation, lambda n: generate(sampling=biases(n)), 1024, "sampling.logit_bias"),
+    (to_generation, lambda n: generate(stop=stops(n)), 16, "stop.strings"),
+    (to_generation, lambda n: generate(stop=stops(1, n)), 256, "stop.strings[0]"),
+    (to_generation, lambda n: generate(stop=stop_ids(n)), 64, "stop.token_ids"),
+    (to_generation, lambda n: generate(request_id="x" * n), 128, "request_id"),
+    (to_generation, lambda n: generate(request_id="é" * n), 128, "request_id"),
+    (convert.embed, lambda n: embed(request_id="é" * n), 128, "request_id"),
+    (convert.embed, lambda n: embed(*["x"] * n), 4096, "inputs"),
+    (convert.embed, lambda n: embed("ok", "x" * n), 4 * MIB, "inputs[1].text"),
+    (convert.embed, lambda n: embed(ids(n)), 1_000_000, "inputs[0].tokens.ids"),
     (
-        convert.generation,
+        to_generation,
         lambda n: inference_pb2.GenerateRequest(prompt_tokens=ids(n)),
         1_000_000,
         "prompt_tokens.ids",
     ),
-    (convert.chat, lambda n: chat(messages=[USER] * n), 4096, "messages"),
-    (convert.chat, lambda n: chat(tools=[chat_pb2.Tool(name="f")] * n), 128, "tools"),
-    (convert.chat, lambda n: user(content="x" * n), 4 * MIB, "messages[0].content"),
-    (convert.chat, lambda n: user(name="x" * n), 128, "messages[0].name"),
-    (convert.chat, lambda n: user(tool_call_id="x" * n), 128, "messages[0].tool_call_id"),
-    (convert.chat, lambda n: assistant(id="x" * n), 128, "messages[0].tool_calls[0].id"),
-    (convert.chat, lambda n: assistant(name="x" * n), 64, "messages[0].tool_calls[0].name"),
-    (convert.chat, lambda n: tool(name="x" * n), 64, "tools[0].name"),
-    (convert.chat, lambda n: tool(description="x" * n), 4096, "tools[0].description"),
+    (to_chat, lambda n: chat(messages=[USER] * n), 4096, "messages"),
+    (to_chat, lambda n: chat(tools=[chat_pb2.Tool(name="f")] * n), 128, "tools"),
+    (to_chat, lambda n: user(content="x" * n), 4 * MIB, "messages[0].content"),
+    (to_chat, lambda n: user(name="x" * n), 128, "messages[0].name"),
+    (to_chat, lambda n: user(tool_call_id="x" * n), 128, "messages[0].tool_call_id"),
+    (to_chat, lambda n: assistant(id="x" * n), 128, "messages[0].tool_calls[0].id"),
+    (to_chat, lambda n: assistant(name="x" * n), 64, "messages[0].tool_calls[0].name"),
+    (to_chat, lambda n: tool(name="x" * n), 64, "tools[0].name"),
+    (to_chat, lambda n: tool(description="x" * n), 4096, "tools[0].description"),
     (
-        convert.chat,
+        to_chat,
         lambda n: tool(parameters='{"x":"' + "x" * (n - 8) + '"}'),
         64 * 1024,
         "tools[0].parameters",
     ),
     (
-        convert.chat,
+        to_chat,
         lambda n: assistant(arguments='{"x":"' + "x" * (n - 8) + '"}'),
         64 * 1024,
         "messages[0].tool_calls[0].arguments",
@@ -255,8 +209,6 @@ SIZES: list[tuple[Callable[..., Any], Callable[[int], Any], int, str]] = [
         4 * MIB,
         "prompt",
     ),
-    (convert.model_spec, lambda n: load_request(id="x" * n), 128, "id"),
-    (convert.model_spec, load_path, 4096, "source.path"),
 ]
 
 
@@ -272,63 +224,56 @@ def test_sizes_end_at_their_bounds(
 
 
 def test_a_size_is_counted_in_bytes() -> None:
-    assert bad_fields(convert.generation, generate(stop=stops(1, 256))) == []
+    assert bad_fields(to_generation, generate(stop=stops(1, 256))) == []
     stop = sampling_pb2.StopParams(strings=["é" * 129])
-    assert bad_fields(convert.generation, generate(stop=stop)) == ["stop.strings[0]"]
+    assert bad_fields(to_generation, generate(stop=stop)) == ["stop.strings[0]"]
 
 
 EMPTY_CHAT = chat_pb2.Conversation()
 BAD: list[tuple[Callable[..., Any], Any, list[str]]] = [
-    (convert.generation, inference_pb2.GenerateRequest(), ["prompt"]),
-    (convert.generation, generate(prompt=""), ["prompt"]),
+    (to_generation, inference_pb2.GenerateRequest(), ["prompt"]),
+    (to_generation, generate(prompt=""), ["prompt"]),
     (
-        convert.generation,
+        to_generation,
         inference_pb2.GenerateRequest(prompt_tokens=ids(0)),
         ["prompt_tokens"],
     ),
     (
-        convert.generation,
+        to_generation,
         generate(stop=sampling_pb2.StopParams(strings=["x", ""])),
         ["stop.strings[1]"],
     ),
-    (convert.generation, generate(request_id="a\nb"), ["request_id"]),
-    (convert.chat, inference_pb2.ChatRequest(), ["messages"]),
-    (convert.chat, user(role=chat_pb2.ROLE_UNSPECIFIED), ["messages[0].role"]),
-    (convert.chat, user(role=99), ["messages[0].role"]),
-    (convert.chat, user(reasoning="hm"), ["messages[0].reasoning"]),
+    (to_generation, generate(request_id="a\nb"), ["request_id"]),
+    (convert.embed, embed("x", request_id="a\nb"), ["request_id"]),
+    (convert.embed, inference_pb2.EmbedRequest(), ["inputs"]),
+    (convert.embed, embed("x", ""), ["inputs[1].text"]),
+    (convert.embed, embed("x", ids(0)), ["inputs[1].tokens"]),
+    (convert.embed, inference_pb2.EmbedRequest(inputs=[{}]), ["inputs[0].text"]),
+    (convert.embed, embed("x", pooling=9), ["pooling"]),
+    (convert.embed, embed("x", encoding=9), ["encoding"]),
+    (to_chat, inference_pb2.ChatRequest(), ["messages"]),
+    (to_chat, user(role=chat_pb2.ROLE_UNSPECIFIED), ["messages[0].role"]),
+    (to_chat, user(role=99), ["messages[0].role"]),
+    (to_chat, user(reasoning="hm"), ["messages[0].reasoning"]),
     (
-        convert.chat,
+        to_chat,
         user(tool_calls=[chat_pb2.ToolCall(name="f")]),
         ["messages[0].tool_calls"],
     ),
-    (convert.chat, assistant(name="no spaces"), ["messages[0].tool_calls[0].name"]),
-    (convert.chat, assistant(arguments="{"), ["messages[0].tool_calls[0].arguments"]),
-    (convert.chat, assistant(arguments="[]"), ["messages[0].tool_calls[0].arguments"]),
-    (convert.chat, assistant(arguments="[" * 50_000), ["messages[0].tool_calls[0].arguments"]),
-    (convert.chat, tool(name=""), ["tools[0].name"]),
-    (convert.chat, tool(name="naïve"), ["tools[0].name"]),
-    (convert.chat, tool(parameters="nonsense"), ["tools[0].parameters"]),
-    (convert.chat, tool(parameters='"text"'), ["tools[0].parameters"]),
+    (to_chat, assistant(name="no spaces"), ["messages[0].tool_calls[0].name"]),
+    (to_chat, assistant(arguments="{"), ["messages[0].tool_calls[0].arguments"]),
+    (to_chat, assistant(arguments="[]"), ["messages[0].tool_calls[0].arguments"]),
+    (to_chat, assistant(arguments="[" * 50_000), ["messages[0].tool_calls[0].arguments"]),
+    (to_chat, tool(name=""), ["tools[0].name"]),
+    (to_chat, tool(name="naïve"), ["tools[0].name"]),
+    (to_chat, tool(parameters="nonsense"), ["tools[0].parameters"]),
+    (to_chat, tool(parameters='"text"'), ["tools[0].parameters"]),
     (convert.counted, inference_pb2.CountTokensRequest(), ["input"]),
     (
         convert.counted,
         inference_pb2.CountTokensRequest(conversation=EMPTY_CHAT),
         ["conversation.messages"],
     ),
-    (convert.model_spec, load_request(id=""), ["id"]),
-    (convert.model_spec, load_request(id="-m"), ["id"]),
-    (convert.model_spec, load_request(id="a b"), ["id"]),
-    (convert.model_spec, load_request(id="m\n"), ["id"]),
-    (convert.model_spec, load_request(source=model_pb2.ModelSource()), ["source"]),
-    (convert.model_spec, load_request(source=model_pb2.ModelSource(path="m")), ["source.path"]),
-    (convert.model_spec, load_request(source=model_pb2.ModelSource(path="")), ["source.path"]),
-    (
-        convert.model_spec,
-        load_request(source=model_pb2.ModelSource(path="/a\nb")),
-        ["source.path"],
-    ),
-    (convert.model_spec, load_request(capabilities=[0]), ["capabilities"]),
-    (convert.model_spec, load_request(capabilities=[99]), ["capabilities"]),
 ]
 
 
@@ -351,7 +296,7 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         sampling=sampling_pb2.SamplingParams(temperature=-1, top_p=2, logit_bias={5: 9999}),
         stop=sampling_pb2.StopParams(strings=[""]),
     )
-    assert sorted(bad_fields(convert.chat, request)) == [
+    assert sorted(bad_fields(to_chat, request)) == [
         "max_tokens",
         "messages[0].role",
         "messages[1].name",
@@ -367,7 +312,7 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
 def test_a_refusal_says_what_is_right() -> None:
     sampling = sampling_pb2.SamplingParams(top_p=1.5)
     with pytest.raises(InvalidFields, match=r"sampling\.top_p: must be 0 to 1, not 1\.5"):
-        convert.generation(generate(sampling=sampling))
+        to_generation(generate(sampling=sampling))
 
 
 @given(
@@ -380,14 +325,14 @@ def test_no_sampling_gets_through_that_is_out_of_bounds(
         temperature=temperature, top_k=top_k, logit_bias={token: bias}
     )
     good = 0 <= temperature <= 100 and 0 <= top_k <= 1_000_000 and -1000 <= bias <= 1000
-    assert (bad_fields(convert.generation, generate(sampling=sampling)) == []) is good
+    assert (bad_fields(to_generation, generate(sampling=sampling)) == []) is good
 
 
 # What a good request becomes.
 
 
 def test_what_is_left_out_takes_its_default() -> None:
-    converted = convert.generation(generate())
+    converted = to_generation(generate())
     assert converted.prompt == TextPrompt(text="hi")
     assert (converted.max_tokens, converted.wants_tokens) == (None, False)
     assert converted.sampling == SamplingParams(seed=converted.sampling.seed)
@@ -395,14 +340,14 @@ def test_what_is_left_out_takes_its_default() -> None:
 
 def test_a_zero_that_is_set_is_a_zero() -> None:
     zeros = sampling_pb2.SamplingParams(temperature=0, top_k=0, top_p=0, min_p=0, repeat_last_n=0)
-    sampling = convert.generation(generate(sampling=zeros)).sampling
+    sampling = to_generation(generate(sampling=zeros)).sampling
     assert (sampling.temperature, sampling.top_k, sampling.top_p) == (0, 0, 0)
     assert (sampling.min_p, sampling.repeat_last_n, sampling.is_greedy) == (0, 0, True)
 
 
 def test_prompt_tokens_are_taken_as_they_are() -> None:
     request = inference_pb2.GenerateRequest(prompt_tokens=tokenization_pb2.TokenIds(ids=[3, 1, 2]))
-    assert convert.generation(request).prompt == TokenPrompt((3, 1, 2))
+    assert to_generation(request).prompt == TokenPrompt((3, 1, 2))
 
 
 def test_a_conversation_arrives_whole() -> None:
@@ -416,7 +361,7 @@ def test_a_conversation_arrives_whole() -> None:
         tools=[chat_pb2.Tool(name="f", description="d")],
         enable_thinking=False,
     )
-    assert convert.chat(request).prompt == Conversation(
+    assert to_chat(request).prompt == Conversation(
         messages=(
             Message(role="system", content="s"),
             Message(
@@ -433,55 +378,49 @@ def test_a_conversation_arrives_whole() -> None:
 
 
 def test_thinking_is_left_to_the_template_unless_it_is_set() -> None:
-    prompt = convert.chat(chat()).prompt
+    prompt = to_chat(chat()).prompt
     assert isinstance(prompt, Conversation) and prompt.enable_thinking is None
-
-
-def test_a_load_without_more_takes_every_default() -> None:
-    spec = convert.model_spec(load_request())
-    assert (spec.source, spec.options) == (DemoSource(), LoadOptions())
-    assert spec.capabilities == {Capability.GENERATE, Capability.CHAT}
-
-
-def test_a_load_arrives_whole() -> None:
-    options = model_pb2.LoadOptions(context_size=256, slots=2, batch_size=64, threads=1)
-    options.max_waiting = 0
-    spec = convert.model_spec(
-        load_request(
-            id="org/name:v1.0_x-y",
-            source=model_pb2.ModelSource(path="/models/a b.gguf"),
-            options=options,
-            capabilities=[model_pb2.CAPABILITY_CHAT],
-        )
-    )
-    assert (spec.id, spec.source) == ("org/name:v1.0_x-y", PathSource("/models/a b.gguf"))
-    assert spec.capabilities == {Capability.CHAT}
-    assert spec.options == LoadOptions(
-        context_size=256, slots=2, batch_size=64, threads=1, max_waiting=0
-    )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "nanos", "good"),
-    [(0, 0, True), (3600, 0, True), (3600, 1, False), (-1, 0, False), (0, -1, False)],
-)
-def test_a_drain_timeout_keeps_to_its_bounds(seconds: int, nanos: int, good: bool) -> None:
-    timeout = Duration(seconds=seconds, nanos=nanos)
-    request = model_manager_pb2.UnloadModelRequest(id="m", drain_timeout=timeout)
-    fields = bad_fields(convert.drain_timeout_s, request, 30.0)
-    assert fields == ([] if good else ["drain_timeout"])
-
-
-def test_a_drain_timeout_that_is_left_out_is_the_servers() -> None:
-    request = model_manager_pb2.UnloadModelRequest(id="m")
-    assert convert.drain_timeout_s(request, 12.5) == 12.5
-
-
-def test_an_unload_must_name_a_model() -> None:
-    request = model_manager_pb2.UnloadModelRequest()
-    assert bad_fields(convert.drain_timeout_s, request, 30.0) == ["id"]
 
 
 def test_a_request_id_is_kept_or_made() -> None:
     assert convert.request_id("mine") == "mine"
     assert convert.request_id("") != convert.request_id("")
+
+
+# What a model's own sampling is to its requests.
+
+
+def test_what_a_request_leaves_out_is_as_the_model_says() -> None:
+    defaults = SamplingParams(temperature=0.5, top_k=7, seed=3, logit_bias={1: 2.0})
+    sampling = to_generation(generate(), defaults).sampling
+    assert sampling == defaults
+    asked = sampling_pb2.SamplingParams(temperature=0, seed=0)
+    sampling = to_chat(chat(sampling=asked), defaults).sampling
+    assert (sampling.temperature, sampling.seed, sampling.top_k) == (0, 0, 7)
+
+
+def test_biases_replace_those_of_the_model() -> None:
+    defaults = SamplingParams(logit_bias={1: 2.0})
+    asked = sampling_pb2.SamplingParams(logit_bias={5: 1.0})
+    assert to_generation(generate(sampling=asked), defaults).sampling.logit_bias == {5: 1.0}
+
+
+# What is to be embedded.
+
+
+def test_inputs_arrive_in_order() -> None:
+    call = convert.embed(embed("a", tokenization_pb2.TokenIds(ids=[3, 1]), "b"))
+    assert call.inputs == (TextPrompt(text="a"), TokenPrompt((3, 1)), TextPrompt(text="b"))
+    assert (call.pooling, call.normalize, call.packed) == (None, True, False)
+
+
+def test_how_vectors_are_made_and_travel_is_taken_as_asked() -> None:
+    call = convert.embed(
+        embed(
+            "a",
+            pooling=model_pb2.POOLING_CLS,
+            normalize=False,
+            encoding=embedding_pb2.EMBEDDING_ENCODING_FLOAT32_LE,
+        )
+    )
+    assert (call.pooling, call.normalize, call.packed) == (Pooling.CLS, False, True)

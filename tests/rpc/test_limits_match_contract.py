@@ -10,6 +10,7 @@ from corral_server.rpc.limits import Range
 
 PROTOS = Path(__file__).parents[2] / "proto" / "corral" / "v1"
 GENERATING = ("GenerateRequest", "GenerateStreamRequest", "ChatRequest", "ChatStreamRequest")
+EMBEDDING = ("EmbedRequest", "EmbedStreamRequest")
 FIELD = re.compile(r"((?:^ *//.*\n)+) *[\w.<>, ]+? (\w+) = \d+;", re.MULTILINE)
 
 
@@ -22,7 +23,9 @@ def comment(file: str, message: str, field: str) -> str:
 
 
 def promised(bounds: Range) -> str:
-    low, high = f"{bounds.low:.15g}", f"{bounds.high:.15g}"
+    if bounds is limits.KEEP_ALIVE_S:
+        return f"{bounds.low:g} to {bounds.high / (24 * 3600):g} days"
+    low, high = f"{bounds.low:.15g}", f"{bounds.high:.15g}".replace("1000000000", "1e9")
     return f"Above {low}, to {high}." if bounds.above else f"{low} to {high}"
 
 
@@ -30,6 +33,11 @@ RANGES = [
     *(("sampling", "SamplingParams", name, r) for name, r in limits.SAMPLING.items()),
     ("sampling", "SamplingParams", "logit_bias", limits.LOGIT_BIAS),
     *(("model", "LoadOptions", name, r) for name, r in limits.LOAD.items()),
+    *(("model", "RopeScaling", name, r) for name, r in limits.ROPE.items()),
+    ("model", "LoadOptions", "tensor_split", limits.TENSOR_SPLIT),
+    ("model", "LoraAdapter", "scale", limits.LORA_SCALE),
+    ("model_manager", "LoadModelRequest", "keep_alive", limits.KEEP_ALIVE_S),
+    ("model_manager", "SearchHubRequest", "limit", limits.HUB_LIMIT),
     *(("inference", message, "max_tokens", limits.MAX_TOKENS) for message in GENERATING),
     ("model_manager", "UnloadModelRequest", "drain_timeout", limits.DRAIN_TIMEOUT_S),
 ]
@@ -44,12 +52,18 @@ def test_the_contract_tells_the_range(file: str, message: str, field: str, bound
         case "batch_size":
             assert "At least the number of slots, at most 8192." in said
             assert bounds == Range(1, 8192)
+        case "ubatch_size":
+            assert "1 to 8192, at most the batch size." in said and bounds == Range(1, 8192)
+        case "tensor_split":
+            # What is beyond it is no part of anything; the contract need not say so.
+            assert "0 or more each" in said and bounds == Range(0, 1e9)
         case _:
             assert promised(bounds) in said
 
 
 def size(count: int) -> str:
-    return {4 << 20: "4 MiB", 64 << 10: "64 KiB"}.get(count, str(count))
+    known = {4 << 20: "4 MiB", 512 << 10: "512 KiB", 64 << 10: "64 KiB"}
+    return known.get(count, str(count))
 
 
 MOST = [
@@ -68,7 +82,17 @@ MOST = [
     ("chat", "Conversation", "tools", limits.MAX_TOOLS),
     ("inference", "ChatRequest", "tools", limits.MAX_TOOLS),
     ("inference", "ChatStreamRequest", "tools", limits.MAX_TOOLS),
-    *(("inference", message, "request_id", limits.MAX_REQUEST_ID) for message in GENERATING),
+    ("embedding", "EmbedInput", "text", limits.MAX_TEXT_BYTES),
+    ("model", "LoadOptions", "devices", limits.MAX_DEVICES),
+    ("model", "LoadOptions", "tensor_split", limits.MAX_DEVICES),
+    ("model", "LoadOptions", "lora", limits.MAX_LORAS),
+    ("model", "LoadOptions", "chat_template", limits.MAX_TEMPLATE_BYTES),
+    ("model_manager", "LoadModelRequest", "aliases", limits.MAX_ALIASES),
+    ("model_manager", "SearchHubRequest", "query", limits.MAX_QUERY_BYTES),
+    *(
+        ("inference", message, "request_id", limits.MAX_REQUEST_ID)
+        for message in (*GENERATING, *EMBEDDING)
+    ),
 ]
 
 
@@ -86,6 +110,11 @@ def test_the_contract_tells_the_most(file: str, message: str, field: str, most: 
         ("inference", "ChatStreamRequest", "messages", f"1 to {limits.MAX_MESSAGES}."),
         ("chat", "Tool", "name", "1 to 64 characters"),
         ("model_manager", "LoadModelRequest", "id", "1 to 128 characters"),
+        *(
+            ("inference", message, "inputs", f"1 to {limits.MAX_EMBED_INPUTS}.")
+            for message in EMBEDDING
+        ),
+        ("model_manager", "SearchHubRequest", "limit", "Default 10."),
         ("model", "ModelSource", "path", f"1 to {limits.MAX_PATH_BYTES} bytes"),
     ],
 )
@@ -95,5 +124,5 @@ def test_the_contract_tells_the_length(file: str, message: str, field: str, said
 
 def test_every_range_is_covered() -> None:
     ranges = [value for value in vars(limits).values() if isinstance(value, Range)]
-    tables = (*limits.SAMPLING.values(), *limits.LOAD.values())
+    tables = (*limits.SAMPLING.values(), *limits.LOAD.values(), *limits.ROPE.values())
     assert {id(bounds) for *_, bounds in RANGES} == {id(bounds) for bounds in (*ranges, *tables)}

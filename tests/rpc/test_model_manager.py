@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from typing import Any
 
 import grpc
@@ -13,8 +14,8 @@ from corral.v1 import inference_pb2, model_pb2, server_pb2
 from corral.v1 import model_manager_pb2 as pb
 from corral_server.errors import ModelFileInvalid
 from corral_server.ipc.messages import Failure
-from corral_server.models.entry import ModelState
-from fake_engine import Prompts
+from corral_server.models.entry import ModelEntry, ModelState
+from fake_engine import MakeSpec, Prompts
 from rpc.service import Service, last, refusal
 
 pytestmark = pytest.mark.asyncio
@@ -127,6 +128,62 @@ async def test_bad_fields_of_a_load_are_named(service: Service) -> None:
     assert set(refused.violations) == {"id", "source", "options.slots"}
 
 
+async def test_names_and_manners_of_a_model_are_told(service: Service) -> None:
+    request = load_request(service)
+    request.aliases[:] = ["x", "y"]
+    request.keep_alive.FromSeconds(3600)
+    request.mode = model_pb2.MODE_DIRECT
+    model = (await last(service.models.LoadModel(request))).model
+    assert (list(model.aliases), model.mode) == (["x", "y"], model_pb2.MODE_DIRECT)
+    assert (model.keep_alive.seconds, model.pinned, model.on_demand) == (3600, False, False)
+    left_s = model.expires_at.ToNanoseconds() / 1e9 - time.time()
+    assert 3500 < left_s < 3601
+
+
+async def test_a_model_in_use_does_not_expire(service: Service) -> None:
+    request = load_request(service)
+    request.keep_alive.FromSeconds(3600)
+    await last(service.models.LoadModel(request))
+    stream = inference_pb2.GenerateStreamRequest(model="m", prompt=Prompts.HOLD)
+    call = service.inference.GenerateStream(stream)
+    await call.read()
+    assert not (await get(service)).HasField("expires_at")
+
+
+async def test_a_pinned_model_says_so(service: Service) -> None:
+    request = load_request(service)
+    request.pinned = True
+    model = (await last(service.models.LoadModel(request))).model
+    assert (model.pinned, model.HasField("keep_alive"), model.HasField("expires_at")) == (
+        True,
+        False,
+        False,
+    )
+
+
+async def test_a_model_that_is_idle_for_too_long_goes(service: Service) -> None:
+    request = load_request(service)
+    request.keep_alive.FromMilliseconds(20)
+    entry = await _loaded(service, request)
+    async with asyncio.timeout(5):
+        await entry.until(lambda: entry.state is ModelState.UNLOADED)
+    assert (await refusal(get(service))).reason == "MODEL_NOT_FOUND"
+
+
+async def _loaded(service: Service, request: pb.LoadModelRequest) -> ModelEntry:
+    await last(service.models.LoadModel(request))
+    return service.registry.resolve(request.id)
+
+
+async def test_a_name_that_is_taken_is_a_conflict(service: Service) -> None:
+    await service.load()
+    request = load_request(service, "n")
+    request.aliases[:] = ["m"]
+    refused = await refusal(last(service.models.LoadModel(request)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.ALREADY_EXISTS, "LOAD_CONFLICT")
+    assert refused.info.metadata["name"] == "m"
+
+
 # UnloadModel.
 
 
@@ -149,6 +206,15 @@ async def test_an_unload_returns_when_the_process_is_gone(service: Service) -> N
 async def test_an_unload_of_an_unknown_id_is_not_found(service: Service) -> None:
     refused = await refusal(service.models.UnloadModel(pb.UnloadModelRequest(id="m")))
     assert (refused.code, refused.reason) == (grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND")
+
+
+async def test_an_alias_does_not_unload_a_model(service: Service) -> None:
+    request = load_request(service)
+    request.aliases[:] = ["x"]
+    await last(service.models.LoadModel(request))
+    refused = await refusal(service.models.UnloadModel(pb.UnloadModelRequest(id="x")))
+    assert refused.reason == "MODEL_NOT_FOUND"
+    assert (await get(service, "x")).state == model_pb2.MODEL_STATE_READY
 
 
 async def test_an_unload_must_name_the_model_even_if_there_is_a_default(service: Service) -> None:
@@ -277,6 +343,68 @@ async def test_a_failed_model_cannot_be_the_default(service: Service) -> None:
         grpc.StatusCode.FAILED_PRECONDITION,
         "MODEL_FAILED",
     )
+
+
+# ResolveModel.
+
+
+async def resolve(service: Service, name: str) -> tuple[str, Any, bool]:
+    answer = await service.models.ResolveModel(pb.ResolveModelRequest(name=name))
+    return answer.model.id, answer.reason, answer.would_load
+
+
+async def test_a_name_leads_to_its_model_and_says_why(service: Service) -> None:
+    request = load_request(service)
+    request.aliases[:] = ["x"]
+    request.make_default = True
+    await last(service.models.LoadModel(request))
+    assert await resolve(service, "m") == ("m", pb.RESOLVE_REASON_ID, False)
+    assert await resolve(service, "x") == ("m", pb.RESOLVE_REASON_ALIAS, False)
+    assert await resolve(service, "") == ("m", pb.RESOLVE_REASON_DEFAULT, False)
+
+
+async def test_a_model_on_demand_would_be_loaded_and_is_not(
+    service: Service, make_spec: MakeSpec
+) -> None:
+    service.registry.declare(make_spec(), make_default=True)
+    assert await resolve(service, "m") == ("m", pb.RESOLVE_REASON_ID, True)
+    assert await resolve(service, "") == ("m", pb.RESOLVE_REASON_DEFAULT, True)
+    model = await get(service)
+    assert (model.state, model.on_demand) == (model_pb2.MODEL_STATE_NOT_LOADED, True)
+    await service.inference.Generate(inference_pb2.GenerateRequest(prompt="hi"))
+    assert await resolve(service, "m") == ("m", pb.RESOLVE_REASON_ID, False)
+
+
+async def test_a_name_that_leads_nowhere_is_refused(service: Service) -> None:
+    assert (await refusal(resolve(service, "m"))).reason == "MODEL_NOT_FOUND"
+    assert (await refusal(resolve(service, ""))).reason == "NO_DEFAULT_MODEL"
+
+
+async def test_a_call_goes_where_its_alias_leads(service: Service) -> None:
+    request = load_request(service)
+    request.aliases[:] = ["x"]
+    await last(service.models.LoadModel(request))
+    asked = inference_pb2.GenerateRequest(model="x", prompt="hi")
+    assert (await service.inference.Generate(asked)).model == "m"
+
+
+# While another model is loading.
+
+
+async def test_lookups_and_routing_go_on_while_a_load_stalls(service: Service) -> None:
+    await service.load("ready")
+    stalled = service.models.LoadModel(load_request(service, "slow", at_load="stall"))
+    while (await stalled.read()).progress.stage != pb.LOAD_STAGE_LOADING:
+        pass
+    asked = inference_pb2.GenerateRequest(prompt="hi")
+    async with asyncio.timeout(10):
+        for _ in range(50):
+            listed = await service.models.ListModels(pb.ListModelsRequest())
+            assert [model.id for model in listed.models] == ["ready", "slow"]
+            assert (await get(service, "slow")).state == model_pb2.MODEL_STATE_LOADING
+            assert await resolve(service, "slow") == ("slow", pb.RESOLVE_REASON_ID, False)
+            assert (await service.inference.Generate(asked)).model == "ready"
+    stalled.cancel()
 
 
 # The server itself.

@@ -18,7 +18,9 @@ PROTO = Path(__file__).parents[2] / "proto/corral/v1/error_reason.proto"
 MAX_TRAILERS = 4096
 
 ERRORS = CorralError.__subclasses__()
-TOLD = [error for error in ERRORS if error is not errors.CannotListen]  # that one ends the server
+# What a caller never hears: the server does not start, or a reload is only logged.
+_OURS = (errors.CannotListen, errors.ConfigInvalid)
+TOLD = [error for error in ERRORS if error not in _OURS]
 
 
 def details(status: status_pb2.Status, kind: type[Any]) -> list[Any]:

@@ -157,10 +157,12 @@ class Probed(msgspec.Struct, frozen=True, tag="probed", array_like=True):
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading", array_like=True):
-    """The load went on."""
+    """The load went on. The bytes are those of a download."""
 
     stage: LoadStage
     fraction: float
+    done_bytes: int = 0
+    total_bytes: int = 0
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready", array_like=True):

@@ -50,7 +50,11 @@ class LlamaContext:
         self.handle = handle
         self._memory = c.llama_get_memory(handle)
         if adapters:
-            self.apply(adapters)
+            try:
+                self.apply(adapters)
+            except ModelLoadFailed:
+                self.close()
+                raise
 
     @property
     def has_cache(self) -> bool:
@@ -70,7 +74,6 @@ class LlamaContext:
         scales = (ctypes.c_float * len(adapters))(*(adapter.scale for adapter in adapters))
         code = c.llama_set_adapters_lora(self.handle, handles, len(adapters), scales)
         if code != 0:
-            self.close()
             raise ModelLoadFailed(f"llama.cpp could not apply the adapters: {code}")
 
     def decode(self, batch: LlamaBatch) -> None:

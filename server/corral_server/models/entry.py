@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from corral_server.config import ModelSpec
+from corral_server.config import HubSource, ModelSpec
 from corral_server.errors import CorralError, EngineRestarting, ModelFailed, ModelUnloaded
 from corral_server.ipc.messages import (
     DeviceFootprint,
@@ -69,6 +69,10 @@ class ModelEntry:
     _hurried: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.spec.source, HubSource):
+            self.progress = Loading(LoadStage.DOWNLOADING, 0.0)
+
     @property
     def id(self) -> str:
         return self.spec.id
@@ -80,10 +84,10 @@ class ModelEntry:
 
     @property
     def reserved(self) -> dict[str, int]:
-        """Its share of the memory, bytes by device: as predicted, and once it is ready, of RAM what
-        its engine really grew by."""
+        """Its share of the memory, bytes by device: as predicted, and as long as it has an engine
+        that is ready, of RAM what that really grew by."""
         shares = {part.device: part.total_bytes for part in self.footprint}
-        if self.state is ModelState.READY and self.engine_facts and self.engine_facts.growth_bytes:
+        if self.engine is not None and self.engine_facts and self.engine_facts.growth_bytes:
             shares[RAM] = self.engine_facts.growth_bytes
         return shares
 
@@ -99,6 +103,11 @@ class ModelEntry:
         assert state in _NEXT[self.state], f"{self.id}: {self.state.name} to {state.name}"
         self.state = state
         self.on_change(self)
+        self._notify()
+
+    def describe(self, facts: ModelFacts) -> None:
+        """The engine has looked into the file."""
+        self.model_facts = facts
         self._notify()
 
     def advance(self, progress: Loading) -> None:
@@ -134,9 +143,7 @@ class ModelEntry:
     def release(self) -> None:
         self.leases -= 1
         self.idle_since = time.monotonic()
-        if self.is_idle:
-            self.on_idle(self)
-            self._notify()
+        self._tell_if_idle()
 
     def ready_engine(self) -> EngineClient:
         """The engine, or why there is none."""
@@ -173,13 +180,16 @@ class ModelEntry:
     async def loaded(self) -> None:
         """Waits while the model is loading; the one it is loaded for counts as using it. Raises why
         the load that was waited for failed."""
-        waited = self.state is ModelState.LOADING
+        must_wait = self.state is ModelState.LOADING
+        if not must_wait:
+            return
         self.callers_waiting += 1
         try:
             await self.until(lambda: self.state is not ModelState.LOADING)
         finally:
             self.callers_waiting -= 1
-        if waited and self.state is ModelState.FAILED:
+            self._tell_if_idle()
+        if self.state is ModelState.FAILED:
             assert self.error is not None
             raise self.error
 
@@ -204,6 +214,11 @@ class ModelEntry:
             assert self.error is not None
             raise self.error
         self.ready_engine()
+
+    def _tell_if_idle(self) -> None:
+        if self.is_idle:
+            self.on_idle(self)
+            self._notify()
 
     def _notify(self) -> None:
         """Wakes all who wait; they look again and wait for the next change."""

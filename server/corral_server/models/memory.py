@@ -117,7 +117,9 @@ class Memory:
 
     def _may_fit(self, entry: ModelEntry, wanted: Bytes) -> bool:
         """Whether there would be room without all that are not pinned, whatever they do now."""
-        staying = add(other.reserved for other in self._entries() if other.spec.pinned)
+        staying = add(
+            other.reserved for other in self._entries() if other.spec.pinned and other is not entry
+        )
         return find_shortage(self.limits, staying, wanted) is None
 
     def _may_go(self, entry: ModelEntry) -> bool:

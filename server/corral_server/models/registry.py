@@ -163,11 +163,10 @@ class ModelRegistry:
         while (entry := self._entries.get(spec.id)) and entry.state is ModelState.DRAINING:
             await asyncio.shield(self._unloads[entry])
         self._check_open()
-        if entry is not None and entry.state in (ModelState.FAILED, ModelState.NOT_LOADED):
-            self._remove(entry)
-            entry = None
-        if entry is None:
-            self._check_names(spec)
+        if entry is None or entry.state in (ModelState.FAILED, ModelState.NOT_LOADED):
+            self._check_names(spec, successor_of=entry)
+            if entry is not None:
+                self._remove(entry)
             entry = self._supervise(self._add(spec, ModelState.LOADING))
         elif entry.spec != spec:
             raise LoadConflict(
@@ -206,11 +205,10 @@ class ModelRegistry:
         if self._closing:
             raise ServerDraining("the server is stopping and loads no more models")
 
-    def _check_names(self, spec: ModelSpec) -> None:
+    def _check_names(self, spec: ModelSpec, successor_of: ModelEntry | None = None) -> None:
         """Every name leads to one model."""
-        taken = set(self._entries) | {
-            alias for entry in self._entries.values() for alias in entry.spec.aliases
-        }
+        others = [entry.spec for entry in self._entries.values() if entry is not successor_of]
+        taken = {name for other in others for name in (other.id, *other.aliases)}
         for name in (spec.id, *spec.aliases):
             if name in taken:
                 raise LoadConflict(
@@ -307,6 +305,7 @@ class ModelRegistry:
     async def predict(self, spec: ModelSpec) -> Probed:
         """What a model is and would take; nothing is loaded, downloaded or set aside."""
         stable = self.stable
+        spec = stable.sources.admit(spec)
         path = await stable.sources.locate_here(spec.source)
         async with EngineClient.launch(stable.command) as engine:
             return await engine.probe(path, spec, stall_s=stable.timeouts.stall_s)

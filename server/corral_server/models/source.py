@@ -1,14 +1,23 @@
 """Where a model's file is: on this machine, in this package, or on the Hub."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import assert_never
 
 import msgspec
 
-from corral_server.config import DemoSource, HubSource, ModelSource, PathSource
+from corral_server.config import (
+    DemoSource,
+    HubSource,
+    LoraAdapter,
+    ModelSource,
+    ModelSpec,
+    PathSource,
+)
 from corral_server.errors import PathNotAllowed
+from corral_server.hub.messages import PullProgress
 from corral_server.models.hub import Hub
 
 
@@ -21,9 +30,9 @@ class SourceLocator:
         self._model_dirs = tuple(Path(folder).resolve() for folder in model_dirs)
 
     async def locate(
-        self, source: ModelSource, on_download: Callable[[float], None] = lambda _: None
+        self, source: ModelSource, on_download: Callable[[PullProgress], None] = lambda _: None
     ) -> Path:
-        """The path an engine opens. `on_download` hears 0 to 1 while something is downloaded.
+        """The path an engine opens. `on_download` hears how far a download is.
 
         Raises PathNotAllowed or what the Hub says.
         """
@@ -43,6 +52,14 @@ class SourceLocator:
             source = msgspec.structs.replace(source, offline=True, force=False)
         return await self.locate(source)
 
+    def admit(self, spec: ModelSpec) -> ModelSpec:
+        """`spec` with its adapters where an engine opens them. Raises PathNotAllowed."""
+        options = spec.options
+        adapters = tuple(
+            LoraAdapter(str(self.allowed(adapter.path)), adapter.scale) for adapter in options.lora
+        )
+        return replace(spec, options=msgspec.structs.replace(options, lora=adapters))
+
     def allowed(self, path: str) -> Path:
         """`path` itself, or where it leads if it may lead only into the model directories."""
         if not self._model_dirs:
@@ -55,8 +72,10 @@ class SourceLocator:
             )
         return real
 
-    async def _download(self, source: HubSource, on_download: Callable[[float], None]) -> Path:
+    async def _download(
+        self, source: HubSource, on_download: Callable[[PullProgress], None]
+    ) -> Path:
         pull = self._hub.pull(source)
         async for progress in pull.watch():
-            on_download(progress.done_bytes / max(progress.total_bytes, 1))
+            on_download(progress)
         return Path((await pull.result()).path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from corral_server.config import EngineTimeouts
 from corral_server.errors import CorralError, InternalError, ModelFailed
+from corral_server.hub.messages import PullProgress
 from corral_server.ipc.messages import Loading, LoadStage
 from corral_server.models.engine_client import EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
@@ -54,13 +55,14 @@ async def supervise(entry: ModelEntry, stable: Stable) -> None:
 
 async def _serve(entry: ModelEntry, stable: Stable) -> None:
     """One engine from start to death. Raises why it could not be loaded."""
-    path = await stable.sources.locate(entry.spec.source, lambda done: _downloaded(entry, done))
+    spec = stable.sources.admit(entry.spec)
+    path = await stable.sources.locate(spec.source, lambda progress: _downloaded(entry, progress))
     stall_s = stable.timeouts.stall_s
     async with EngineClient.launch(stable.command) as engine:
         entry.advance(Loading(LoadStage.PROBING, 0.0))
-        probed = await engine.probe(path, entry.spec, stall_s=stall_s)
+        probed = await engine.probe(path, spec, stall_s=stall_s)
         stable.memory.learn(probed.devices)
-        entry.model_facts = probed.facts
+        entry.describe(probed.facts)
         await stable.memory.reserve(entry, probed.footprint)
         facts = await engine.load(entry.advance, stall_s=stall_s)
         entry.serve_by(engine, facts)
@@ -82,8 +84,9 @@ def _as_told(error: Exception, entry: ModelEntry) -> CorralError:
     return InternalError("its engine could not be run; the server's log says why")
 
 
-def _downloaded(entry: ModelEntry, done: float) -> None:
-    entry.advance(Loading(LoadStage.DOWNLOADING, done))
+def _downloaded(entry: ModelEntry, progress: PullProgress) -> None:
+    done, total = progress.done_bytes, progress.total_bytes
+    entry.advance(Loading(LoadStage.DOWNLOADING, done / max(total, 1), done, total))
 
 
 class _Deaths:

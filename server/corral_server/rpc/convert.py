@@ -78,13 +78,7 @@ def chat(request: AnyChatRequest, defaults: SamplingParams) -> GenerationRequest
 def _common(
     request: AnyGenerateRequest | AnyChatRequest, defaults: SamplingParams, check: Checker
 ) -> dict[str, Any]:
-    length = len(request.request_id)
-    check.require(
-        length <= limits.MAX_REQUEST_ID,
-        "request_id",
-        f"must be at most {limits.MAX_REQUEST_ID} characters, has {length}",
-    )
-    check.require(request.request_id.isprintable(), "request_id", "must be printable")
+    _check_request_id(request.request_id, check)
     if request.HasField("max_tokens"):
         check.number(request.max_tokens, limits.MAX_TOKENS, "max_tokens")
     return {
@@ -93,6 +87,16 @@ def _common(
         "max_tokens": request.max_tokens if request.HasField("max_tokens") else None,
         "wants_tokens": request.output.tokens,
     }
+
+
+def _check_request_id(given: str, check: Checker) -> None:
+    length = len(given)
+    check.require(
+        length <= limits.MAX_REQUEST_ID,
+        "request_id",
+        f"must be at most {limits.MAX_REQUEST_ID} characters, has {length}",
+    )
+    check.require(given.isprintable(), "request_id", "must be printable")
 
 
 def _sampling(
@@ -236,6 +240,7 @@ class EmbedCall(NamedTuple):
 def embed(request: AnyEmbedRequest) -> EmbedCall:
     """What is to be embedded. Raises InvalidFields."""
     check = Checker()
+    _check_request_id(request.request_id, check)
     check.require(len(request.inputs) > 0, "inputs", "must not be empty")
     check.count(request.inputs, limits.MAX_EMBED_INPUTS, "inputs")
     pooling = check.choice(request.pooling, load_options.POOLINGS, "pooling")

@@ -7,7 +7,7 @@ from typing import Any
 from corral.v1 import chat_pb2
 from corral.v1 import inference_pb2 as pb
 from corral_server.config import Capability
-from corral_server.errors import DuplicateRequestId
+from corral_server.errors import DuplicateRequestId, ModelNotFound, NoDefaultModel
 from corral_server.models.registry import ModelRegistry
 from corral_server.request import Delta, Event, Finished, GenerationRequest, SamplingParams, Started
 from corral_server.rpc import convert, present
@@ -163,8 +163,12 @@ class Inference:
     def _defaults(
         self, request: convert.AnyGenerateRequest | convert.AnyChatRequest
     ) -> SamplingParams:
-        """The sampling of fields that `request` leaves out: the model's."""
-        return self._registry.resolve(request.model).spec.options.default_sampling
+        """The sampling of fields that `request` leaves out: the model's. That there is no such
+        model is told after what is wrong with the fields, by whoever takes the lease."""
+        try:
+            return self._registry.resolve(request.model).spec.options.default_sampling
+        except (ModelNotFound, NoDefaultModel):
+            return SamplingParams()
 
     @contextmanager
     def _named(self, request_id: str) -> Iterator[None]:

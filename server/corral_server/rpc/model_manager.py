@@ -24,7 +24,7 @@ class ModelManager(RegistryObserver):
         self._registry = registry
         self._drain_timeout_s = drain_timeout_s
         self._watch = ModelWatch(instance_id, self._snapshot)
-        self._last_step: tuple[str, LoadStage, int] | None = None
+        self._steps: dict[str, tuple[LoadStage, int]] = {}  # the last one told, by model
         registry.subscribe(self)
 
     async def LoadModel(
@@ -132,17 +132,18 @@ class ModelManager(RegistryObserver):
     # What watchers are told.
 
     def changed(self, entry: ModelEntry) -> None:
+        self._steps.pop(entry.id, None)
         if entry.state is ModelState.UNLOADED:
             self._watch.record(pb.WatchModelsResponse(removed=pb.ModelRemoved(id=entry.id)))
         else:
             self._watch.record(pb.WatchModelsResponse(changed=self._model(entry)))
 
     def progressed(self, entry: ModelEntry) -> None:
-        step = (entry.id, entry.progress.stage, int(entry.progress.fraction * _PROGRESS_STEPS))
-        if step == self._last_step:
+        step = (entry.progress.stage, int(entry.progress.fraction * _PROGRESS_STEPS))
+        if step == self._steps.get(entry.id):
             return
         # In steps, since each takes a place in the journal from a change of state.
-        self._last_step = step
+        self._steps[entry.id] = step
         progress = present_models.load_progress(entry.progress)
         told = pb.ModelProgress(id=entry.id, progress=progress)
         self._watch.record(pb.WatchModelsResponse(progress=told))

@@ -170,7 +170,12 @@ def _device(
 
 
 def load_progress(progress: Loading) -> pb.LoadProgress:
-    return pb.LoadProgress(stage=_STAGES[progress.stage], fraction=progress.fraction)
+    return pb.LoadProgress(
+        stage=_STAGES[progress.stage],
+        fraction=progress.fraction,
+        done_bytes=progress.done_bytes,
+        total_bytes=progress.total_bytes,
+    )
 
 
 def resolve_reason(reason: ResolveReason) -> pb.ResolveReason:

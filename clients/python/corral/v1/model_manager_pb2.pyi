@@ -69,12 +69,16 @@ class LoadModelResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[LoadProgress, _Mapping]] = ..., model: _Optional[_Union[_model_pb2.Model, _Mapping]] = ...) -> None: ...
 
 class LoadProgress(_message.Message):
-    __slots__ = ("stage", "fraction")
+    __slots__ = ("stage", "fraction", "done_bytes", "total_bytes")
     STAGE_FIELD_NUMBER: _ClassVar[int]
     FRACTION_FIELD_NUMBER: _ClassVar[int]
+    DONE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
     stage: LoadStage
     fraction: float
-    def __init__(self, stage: _Optional[_Union[LoadStage, str]] = ..., fraction: _Optional[float] = ...) -> None: ...
+    done_bytes: float
+    total_bytes: float
+    def __init__(self, stage: _Optional[_Union[LoadStage, str]] = ..., fraction: _Optional[float] = ..., done_bytes: _Optional[float] = ..., total_bytes: _Optional[float] = ...) -> None: ...
 
 class UnloadModelRequest(_message.Message):
     __slots__ = ("id", "drain_timeout", "force")
