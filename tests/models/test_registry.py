@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from conftest import QUICK
 from corral_server.config import Capability, LoadOptions, ModelSpec
 from corral_server.errors import (
     CapabilityNotSupported,
@@ -586,6 +587,28 @@ async def test_another_model_notices_nothing(registry: ModelRegistry, make_spec:
     assert (other.state, held.done()) == (READY, False)
     await finish(engine_of(registry, "b"))
     await held
+
+
+async def test_who_is_told_of_a_death_finds_the_model_restarting(
+    registry: ModelRegistry, make_spec: MakeSpec
+) -> None:
+    entry = await load(registry, make_spec())
+    with pytest.raises(EngineRestarting):
+        await generate(registry, "m", Prompts.DIE)
+    assert (entry.state, entry.restarts) == (RESTARTING, 1)
+
+
+async def test_calls_of_the_last_life_are_told_that_there_is_no_other(
+    registry: ModelRegistry, make_spec: MakeSpec
+) -> None:
+    entry = await load(registry, make_spec())
+    for _ in range(QUICK.deaths - 1):
+        with pytest.raises(EngineRestarting):
+            await generate(registry, "m", Prompts.DIE)
+        await entry.until(lambda: entry.state is READY)
+    with pytest.raises(ModelFailed):
+        await generate(registry, "m", Prompts.DIE)
+    assert entry.state is FAILED
 
 
 async def test_calls_during_a_restart_are_told_when_to_come_back(

@@ -22,23 +22,21 @@ async def supervise(entry: ModelEntry, command: tuple[str, ...], timeouts: Engin
     deaths = _Deaths(timeouts)
     while True:
         try:
-            await _serve(entry, command, timeouts)
+            await _serve(entry, command, timeouts, deaths)
         except Exception as error:
             fault = _as_told(error, entry)
             if entry.loaded_at is None:
                 entry.fail(fault)
-                return
-        if entry.state is ModelState.DRAINING:
+            else:
+                _note_death(entry, deaths)
+        if entry.state is not ModelState.RESTARTING:
             return
-        deaths.count(time.monotonic())
-        if deaths.are_too_many:
-            entry.fail(_gave_up(entry, timeouts))
-            return
-        entry.restart(deaths.pause_s)
         await asyncio.sleep(deaths.pause_s)
 
 
-async def _serve(entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTimeouts) -> None:
+async def _serve(
+    entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTimeouts, deaths: "_Deaths"
+) -> None:
     """One engine from start to death. Raises why it could not be loaded."""
     async with EngineClient.launch(command) as engine:
         path = locate(entry.spec.source)
@@ -48,9 +46,23 @@ async def _serve(entry: ModelEntry, command: tuple[str, ...], timeouts: EngineTi
         _log.info("model %s is ready (engine %d)", entry.id, engine.pid)
         try:
             await engine.serve()
+        except Exception as error:
+            _as_told(error, entry)
         finally:
+            # First the state, then the calls: who is told of the death finds the model restarting.
+            if entry.state is ModelState.READY:
+                _note_death(entry, deaths)
             engine.end(entry.gone())
     _log.error("the engine of model %s died: %s", entry.id, await engine.obituary())
+
+
+def _note_death(entry: ModelEntry, deaths: "_Deaths") -> None:
+    """Decides whether there will be another engine."""
+    deaths.count(time.monotonic())
+    if deaths.are_too_many:
+        entry.fail(deaths.verdict(entry.id))
+    else:
+        entry.restart(deaths.pause_s)
 
 
 def _as_told(error: Exception, entry: ModelEntry) -> CorralError:
@@ -86,10 +98,11 @@ class _Deaths:
         doubled = self._timeouts.backoff_s * 2.0 ** (self._in_a_row - 1)
         return min(doubled, self._timeouts.backoff_max_s)
 
-
-def _gave_up(entry: ModelEntry, timeouts: EngineTimeouts) -> ModelFailed:
-    return ModelFailed(
-        f"its engine died {timeouts.deaths} times within {timeouts.deaths_within_s:g} s; "
-        "load the model again to try once more",
-        model=entry.id,
-    )
+    def verdict(self, id: str) -> ModelFailed:
+        """Why there will be no other engine."""
+        within_s = self._timeouts.deaths_within_s
+        return ModelFailed(
+            f"its engine died {len(self._recent)} times within {within_s:g} s; "
+            "load the model again to try once more",
+            model=id,
+        )
