@@ -8,13 +8,10 @@ import pytest
 import pytest_asyncio
 
 import fake_engine
-from corral_server.config import EngineTimeouts, ModelSpec, PathSource
+from corral_server.config import ModelSpec, PathSource
 from corral_server.models.registry import ModelRegistry
-from fake_engine import MakeSpec
+from fake_engine import QUICK, MakeSpec
 from watch import running_engines
-
-# Deaths follow each other at once; loads that stall on purpose are ended by the tests.
-QUICK = EngineTimeouts(stall_s=30.0, backoff_s=0.001, backoff_max_s=0.004)
 
 
 @pytest.fixture

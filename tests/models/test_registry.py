@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conftest import QUICK
 from corral_server.config import Capability, LoadOptions, ModelSpec
 from corral_server.errors import (
     CapabilityNotSupported,
@@ -32,7 +31,7 @@ from corral_server.models.engine_client import EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry
 from corral_server.request import Event, Finished, GenerationRequest, TextPrompt
-from fake_engine import MakeSpec, Prompts
+from fake_engine import QUICK, MakeSpec, Prompts
 from watch import running_engines
 
 pytestmark = pytest.mark.asyncio
