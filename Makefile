@@ -94,7 +94,7 @@ demo-model: $(READY)  ## make the embedded demo model anew (an hour) and grade i
 	@test -x $(DEMO_VENV)/bin/python || $(PYTHON) -m venv $(DEMO_VENV)
 	$(DEMO_VENV)/bin/pip install --disable-pip-version-check --quiet $$($(BIN)/python -c \
 	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["demo"])')
-	$(DEMO_VENV)/bin/python -m demo.build --work .cache/demo
+	$(DEMO_VENV)/bin/python -m demo.build
 	$(BIN)/python -m demo.evaluate --failures
 
 # -- the rest -----------------------------------------------------------------
