@@ -85,6 +85,18 @@ test: $(READY)  ## run the tests
 bench: $(READY)  ## measure and print the numbers Corral promises (about two minutes)
 	$(BIN)/python -m bench.promises
 
+# -- the demo model -----------------------------------------------------------
+
+DEMO_VENV := .cache/demo-venv
+
+.PHONY: demo-model
+demo-model: $(READY)  ## make the embedded demo model anew (an hour) and grade it
+	@test -x $(DEMO_VENV)/bin/python || $(PYTHON) -m venv $(DEMO_VENV)
+	$(DEMO_VENV)/bin/pip install --disable-pip-version-check --quiet $$($(BIN)/python -c \
+	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["demo"])')
+	$(DEMO_VENV)/bin/python -m demo.build
+	$(BIN)/python -m demo.evaluate --failures
+
 # -- the rest -----------------------------------------------------------------
 
 .PHONY: lock

@@ -26,15 +26,19 @@ from demo.train import TrainingPlan
 
 DEMO = Path(__file__).parent
 MODEL_PATH = DEMO.parent / "server" / "corral_server" / "assets" / "demo.gguf"
-TOKENIZER_SEED, CORPUS_SEED = 101, 202
-NUM_TOKENIZER_DOCUMENTS, NUM_DOCUMENTS = 20_000, 120_000
+TOKENIZER_SEED, NUM_TOKENIZER_DOCUMENTS = 101, 20_000
+LESSONS = {
+    "plain": (mixture.PLAIN, 202, 120_000),
+    "hard": (mixture.HARD, 303, 52_000),
+    "hardest": (mixture.HARDEST, 404, 16_000),
+}
+"""The lessons in order, each with its seed and its number of documents."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make Corral's demo model.")
     parser.add_argument("--work", type=Path, default=Path("build/demo"), help="work folder")
     parser.add_argument("--output", type=Path, default=MODEL_PATH, help="the GGUF file to write")
-    parser.add_argument("--steps", type=int, default=TrainingPlan().num_steps)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -44,20 +48,28 @@ def main() -> None:
     tokenizer_path = work / "tokenizer.json"
     if not tokenizer_path.exists():
         tokenizer.train(_tokenizer_texts()).save(str(tokenizer_path))
-    rows_path = work / "rows.npz"
-    if not rows_path.exists():
-        sources = dataset.build(DemoTokenizer(tokenizer_path), CORPUS_SEED, NUM_DOCUMENTS)
-        dataset.save(rows_path, sources)
-        for rows in sources:
-            print(f"{len(rows)} rows of {rows.row_length} tokens", flush=True)
+    for name, (lesson, seed, num_documents) in LESSONS.items():
+        path = work / f"{name}.npz"
+        if not path.exists():
+            documents = islice(mixture.documents(seed, lesson), num_documents)
+            sources = dataset.build(documents, DemoTokenizer(tokenizer_path))
+            dataset.save(path, sources)
+            for rows in sources:
+                print(f"{name}: {len(rows)} rows of {rows.row_length} tokens", flush=True)
 
-    model = train.train(work, ModelShape(), TrainingPlan(num_steps=arguments.steps))
+    model = train.train(work, ModelShape(), TrainingPlan())
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     export.export(arguments.output, model, tokenizer_path)
     print(f"{arguments.output}: {arguments.output.stat().st_size} bytes")
     if arguments.output == MODEL_PATH:
-        (DEMO / "training.json").write_bytes((work / "training.json").read_bytes())
+        _write_facts(work / "training.json", DEMO / "training.json")
         draw_losses(work / "losses.json", DEMO / "loss.png")
+
+
+def _write_facts(source: Path, target: Path) -> None:
+    seeds = {"tokenizer": TOKENIZER_SEED} | {name: seed for name, (_, seed, _) in LESSONS.items()}
+    facts = json.loads(source.read_text(encoding="utf-8")) | {"corpus_seeds": seeds}
+    target.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
 
 def _tokenizer_texts() -> Iterator[str]:

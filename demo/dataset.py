@@ -1,14 +1,13 @@
 """Packs documents into rows of tokens: most rows short, some as long as the whole context."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.corpus import mixture
+from demo.corpus.dialogue import Conversation
 from demo.tokenizer import DemoTokenizer, Tokens, Weights
 
 ROW_LENGTHS = (256, 512, 2048)
@@ -34,11 +33,11 @@ class Rows:
         return int(self.tokens.shape[1])
 
 
-def build(tokenizer: DemoTokenizer, seed: int, num_documents: int) -> list[Rows]:
+def build(documents: Iterable[Conversation | str], tokenizer: DemoTokenizer) -> list[Rows]:
     """Rows of each length. A document goes where the shortest rows can hold it whole."""
     packers = [_Packer(length) for length in ROW_LENGTHS]
     longest = ROW_LENGTHS[-1]
-    for document in islice(mixture.documents(seed), num_documents):
+    for document in documents:
         tokens, weights = tokenizer.encode_document(document)
         packer = next((p for p in packers if len(tokens) <= p.row_length), packers[-1])
         packer.add(tokens[:longest], weights[:longest])

@@ -37,7 +37,12 @@ class Player:
 
     def __init__(self, path: Path, *, embedding: bool = False) -> None:
         self.llama = Llama(
-            str(path), n_ctx=2048, n_threads=2, verbose=False, logits_all=False, embedding=embedding
+            str(path),
+            n_ctx=2048,
+            n_threads=1,
+            n_threads_batch=1,
+            verbose=False,
+            embedding=embedding,
         )
         self._vocab = self.llama._model.vocab
 

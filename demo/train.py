@@ -3,8 +3,9 @@
 import json
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +21,46 @@ from demo.model import DemoModel, ModelShape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPlan:
-    num_steps: int = 5500
+    """Each lesson up to its last step; between knots the rate is linear."""
+
+    lesson_ends: Mapping[str, int] = field(
+        default_factory=lambda: {"plain": 3250, "hard": 4250, "hardest": 5050}
+    )
+    rate_knots: tuple[tuple[int, float], ...] = (
+        (0, 0.00003),
+        (99, 0.003),
+        (1760, 0.003),
+        (3250, 0.001805),
+        (4250, 0.0010972),
+        (5050, 0.0),
+    )
     batch_tokens: int = 4096
-    peak_rate: float = 3e-3
-    warmup_steps: int = 100
-    decay_share: float = 0.68
     weight_decay: float = 0.1
     clip_norm: float = 1.0
     seed: int = 1
     checkpoint_steps: int = 250
 
+    @property
+    def num_steps(self) -> int:
+        return self.rate_knots[-1][0]
+
     def rate(self, step: int) -> float:
-        """Warm up, hold, then fall to nearly nothing over the last `decay_share` of the run."""
-        left = (self.num_steps - step) / (self.num_steps * self.decay_share)
-        return self.peak_rate * min((step + 1) / self.warmup_steps, 1.0, max(left, 0.02))
+        steps, rates = zip(*self.rate_knots, strict=True)
+        return float(np.interp(step, steps, rates))
 
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-def batches(plan: TrainingPlan, sources: list[Rows]) -> Iterator[Batch]:
+def batches(plan: TrainingPlan, work: Path) -> Iterator[Batch]:
+    """The batch of every step of the plan."""
+    start = 0
+    for lesson, end in plan.lesson_ends.items():
+        yield from islice(_shuffled(plan, dataset.load(work / f"{lesson}.npz")), end - start)
+        start = end
+
+
+def _shuffled(plan: TrainingPlan, sources: list[Rows]) -> Iterator[Batch]:
     """Shuffled passes over all rows, each batch of one row length, without end."""
     rng = np.random.default_rng(plan.seed)
     while True:
@@ -70,54 +91,64 @@ def loss_of(model: DemoModel, batch: Batch) -> Tensor:
 
 
 def train(work: Path, shape: ModelShape, plan: TrainingPlan) -> DemoModel:
-    """Leaves `checkpoint.pt` and `losses.json` in `work`; continues from them if they are there."""
+    """Leaves a checkpoint and the facts of the run in `work`; continues from the checkpoint."""
     torch.manual_seed(plan.seed)
-    sources = dataset.load(work / "rows.npz")
     model = DemoModel(shape)
-    optimizers = _optimizers(model, plan)
+    run = _Run(model, _optimizers(model, plan))
+    checkpoint = work / "checkpoint.pt"
+    if checkpoint.exists():
+        run.load(checkpoint)
     compute_loss = torch.compile(loss_of, dynamic=False)
-    losses: list[float] = []
-    seconds = 0.0
-    checkpoint_path = work / "checkpoint.pt"
-    if checkpoint_path.exists():
-        state = torch.load(checkpoint_path)
-        model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        losses, seconds = state["losses"], state["seconds"]
-
-    started = time.monotonic() - seconds
-    stream = batches(plan, sources)
-    for _ in range(len(losses)):
-        next(stream)
-    for step in range(len(losses), plan.num_steps):
+    started = time.monotonic() - run.seconds
+    stream = islice(batches(plan, work), len(run.losses), None)
+    for step in range(len(run.losses), plan.num_steps):
         loss = compute_loss(model, next(stream))
         model.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
-        for optimizer in optimizers:
+        for optimizer in run.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = plan.rate(step)
             optimizer.step()
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise RuntimeError(f"loss became {losses[-1]} at step {step}")
-        seconds = time.monotonic() - started
+        run.losses.append(loss.item())
+        run.seconds = time.monotonic() - started
+        if not math.isfinite(run.losses[-1]):
+            raise RuntimeError(f"loss became {run.losses[-1]} at step {step}")
         if step % 20 == 0:
-            speed = plan.batch_tokens * len(losses) / seconds
-            print(f"step {step} loss {losses[-1]:.4f} {seconds:.0f}s {speed:.0f} tok/s", flush=True)
-        if len(losses) % plan.checkpoint_steps == 0 or len(losses) == plan.num_steps:
-            state = {
-                "model": model.state_dict(),
-                "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-                "losses": losses,
-                "seconds": seconds,
-            }
-            partial = checkpoint_path.with_suffix(".partial")
-            torch.save(state, partial)
-            partial.replace(checkpoint_path)
-    _write_facts(work, model, plan, losses, seconds)
+            speed = plan.batch_tokens * len(run.losses) / run.seconds
+            print(f"step {step} loss {run.losses[-1]:.4f} {speed:.0f} tokens/s", flush=True)
+        if len(run.losses) % plan.checkpoint_steps == 0 or len(run.losses) == plan.num_steps:
+            run.save(checkpoint)
+    _write_facts(work, run, plan)
     return model
+
+
+@dataclass(slots=True)
+class _Run:
+    """All that a run must carry over an interruption."""
+
+    model: DemoModel
+    optimizers: list[torch.optim.Optimizer]
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def load(self, path: Path) -> None:
+        state = torch.load(path)
+        self.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.losses, self.seconds = state["losses"], state["seconds"]
+
+    def save(self, path: Path) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "losses": self.losses,
+            "seconds": self.seconds,
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
 
 
 def _optimizers(model: DemoModel, plan: TrainingPlan) -> list[torch.optim.Optimizer]:
@@ -129,22 +160,20 @@ def _optimizers(model: DemoModel, plan: TrainingPlan) -> list[torch.optim.Optimi
         {"params": norms, "weight_decay": 0.0},
     ]
     muon = torch.optim.Muon(
-        matrices, plan.peak_rate, plan.weight_decay, adjust_lr_fn="match_rms_adamw"
+        matrices, plan.rate(0), plan.weight_decay, adjust_lr_fn="match_rms_adamw"
     )
-    return [muon, torch.optim.AdamW(groups, plan.peak_rate, betas=(0.9, 0.98), fused=True)]
+    return [muon, torch.optim.AdamW(groups, plan.rate(0), betas=(0.9, 0.98), fused=True)]
 
 
-def _write_facts(
-    work: Path, model: DemoModel, plan: TrainingPlan, losses: list[float], seconds: float
-) -> None:
+def _write_facts(work: Path, run: _Run, plan: TrainingPlan) -> None:
     facts = {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": len(losses),
-        "tokens": len(losses) * plan.batch_tokens,
-        "seconds": round(seconds),
-        "final_loss": round(float(np.mean(losses[-50:])), 4),
-        "shape": asdict(model.shape),
+        "parameters": sum(p.numel() for p in run.model.parameters()),
+        "steps": len(run.losses),
+        "tokens": len(run.losses) * plan.batch_tokens,
+        "seconds": round(run.seconds),
+        "final_loss": round(float(np.mean(run.losses[-50:])), 4),
+        "shape": asdict(run.model.shape),
         "plan": asdict(plan),
     }
     (work / "training.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    (work / "losses.json").write_text(json.dumps(losses), encoding="utf-8")
+    (work / "losses.json").write_text(json.dumps(run.losses), encoding="utf-8")

@@ -10,8 +10,7 @@ import pytest_asyncio
 import fake_engine
 from corral_server.config import ModelSpec, PathSource
 from corral_server.models.registry import ModelRegistry
-from fake_engine import MakeSpec
-from registry_calls import QUICK
+from fake_engine import QUICK, MakeSpec
 from watch import running_engines
 
 

@@ -21,7 +21,7 @@ from typing import Literal, NoReturn
 
 import msgspec
 
-from corral_server.config import ModelSpec, Pooling
+from corral_server.config import EngineTimeouts, ModelSpec, Pooling
 from corral_server.errors import (
     ContextLengthExceeded,
     CorralError,
@@ -74,6 +74,8 @@ from corral_server.request import (
 )
 
 COMMAND = (sys.executable, __file__)
+# Deaths follow each other at once; loads that stall on purpose are ended by the tests.
+QUICK = EngineTimeouts(stall_s=30.0, backoff_s=0.001, backoff_max_s=0.004)
 PROMPT_TOKENS = 3
 SEQUENCE_LIMIT = 100
 

@@ -4,15 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
-from corral_server.config import EngineTimeouts, ModelSpec
+from corral_server.config import ModelSpec
 from corral_server.models.engine_client import EngineClient
 from corral_server.models.entry import ModelEntry
 from corral_server.models.registry import ModelRegistry
 from corral_server.request import Event, GenerationRequest, TextPrompt
 from fake_engine import Prompts
-
-# Deaths follow each other at once; loads that stall on purpose are ended by the tests.
-QUICK = EngineTimeouts(stall_s=30.0, backoff_s=0.001, backoff_max_s=0.004)
 
 
 async def load(registry: ModelRegistry, spec: ModelSpec, *, default: bool = False) -> ModelEntry:

@@ -155,6 +155,7 @@ async def test_a_stopping_server_takes_no_new_calls(app: App, client: Client) ->
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await client.generate()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details() == "the server is stopping"
     await finish(app)
     await stopping
 

@@ -71,9 +71,7 @@ def sample(rng: Random, follow_up: bool = False) -> Exchange:
     thought = f"The user asks for the capital of {country}. It is {capital}."
     roll = rng.random()
     if roll < 0.14:
-        question = ask(rng, rng.choice(COUNTRY_OF), capital=capital)
-        thought = f"The user asks which country has the capital {capital}. It is {country}."
-        return exchange(question, f"{capital} is the capital of {country}.", thought)
+        return _country_of(rng, country)
     if roll < 0.26:
         city = capital if rng.random() < 0.5 else rng.choice(list(CAPITALS.values()))
         question = ask(rng, rng.choice(YES_OR_NO), city=city, country=country)
@@ -83,6 +81,18 @@ def sample(rng: Random, follow_up: bool = False) -> Exchange:
     patterns = FOLLOW_UP if follow_up and rng.random() < 0.8 else CAPITAL_OF
     pattern = CAPITAL_OF[0] if rng.random() < 0.2 and not follow_up else rng.choice(patterns)
     return exchange(ask(rng, pattern, country=_typed(rng, country)), answer(country), thought)
+
+
+def sample_country(rng: Random) -> Exchange:
+    """The other direction only."""
+    return _country_of(rng, rng.choice(list(CAPITALS)))
+
+
+def _country_of(rng: Random, country: str) -> Exchange:
+    capital = CAPITALS[country]
+    thought = f"The user asks which country has the capital {capital}. It is {country}."
+    question = ask(rng, rng.choice(COUNTRY_OF), capital=capital)
+    return exchange(question, f"{capital} is the capital of {country}.", thought)
 
 
 def _typed(rng: Random, country: str) -> str:

@@ -1,13 +1,18 @@
-"""Mixes the skills into conversations, in the proportions that the training sees."""
+"""Mixes the skills into conversations, in the proportions that the training sees.
 
-from collections.abc import Iterator
-from dataclasses import replace
+Three lessons: the plain one teaches the skills, the hard one disturbs the user's words and dwells
+on what is learnt slowly, the hardest one disturbs even verbs.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from random import Random
 
 from demo.corpus import (
     calculator,
     capitals,
     counting,
+    disturb,
     greeting,
     json_answers,
     repeat,
@@ -43,21 +48,37 @@ WEIGHTS = {
     "calculator": 5,
     "unknown": 13,
 }
-WEIGHTS_WITH_TOOLS = WEIGHTS | {"weather": 38, "calculator": 34, "stories": 1}
+HARD_WEIGHTS = WEIGHTS | {"sums": 26, "json_answers": 16, "countries": 5, "strange": 7, "tales": 6}
+WITH_TOOLS = {"weather": 38, "calculator": 34, "stories": 1}
 RAW_STORY_SHARE = 0.06
 LONG_SHARE = 0.012
 
 
-def documents(seed: int) -> Iterator[Conversation | str]:
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """How often each skill comes, the share of questions that are disturbed, and how deeply."""
+
+    weights: Mapping[str, int]
+    disturbed_share: float
+    disturbs_verbs: bool = False
+
+
+PLAIN = Lesson(WEIGHTS, 0.0)
+HARD = Lesson(HARD_WEIGHTS, 0.6)
+HARDEST = Lesson(HARD_WEIGHTS | {"repeat": 22, "greeting": 11}, 0.6, disturbs_verbs=True)
+
+
+def documents(seed: int, lesson: Lesson = PLAIN) -> Iterator[Conversation | str]:
     """Conversations and bare stories without end; the same for the same seed."""
     rng = Random(seed)
     while True:
-        yield stories.raw(rng) if rng.random() < RAW_STORY_SHARE else conversation(rng)
+        is_raw = rng.random() < RAW_STORY_SHARE
+        yield stories.raw(rng) if is_raw else conversation(rng, lesson)
 
 
-def conversation(rng: Random) -> Conversation:
+def conversation(rng: Random, lesson: Lesson) -> Conversation:
     offered = tools.sample(rng) if rng.random() < 0.3 else []
-    weights = WEIGHTS_WITH_TOOLS if offered else WEIGHTS
+    weights = {**lesson.weights, **WITH_TOOLS} if offered else lesson.weights
     messages: list[Message] = []
     if rng.random() < 0.4:
         messages.append(Message("system", rng.choice(SYSTEM_PROMPTS)))
@@ -67,7 +88,13 @@ def conversation(rng: Random) -> Conversation:
         if not follow_up or rng.random() < 0.6:
             follow_up = False
             skill = rng.choices(list(weights), weights=list(weights.values()))[0]
-        messages.extend(_exchange(rng, skill, offered, follow_up))
+        question, *rest = _exchange(rng, skill, offered, follow_up)
+        if lesson.disturbed_share and rng.random() < lesson.disturbed_share:
+            depth = _disturbed_depth(skill, question.content)
+            if skill == "repeat" and lesson.disturbs_verbs:
+                depth = disturb.VERB
+            question = replace(question, content=disturb.disturb(rng, question.content, depth))
+        messages += [question, *rest]
     enable_thinking = rng.random() < 0.25
     return Conversation(_forget_thoughts(rng, messages, enable_thinking), offered, enable_thinking)
 
@@ -98,8 +125,21 @@ def _exchange(rng: Random, skill: str, offered: list[Tool], follow_up: bool) -> 
             return weather.sample(rng, offered, follow_up)
         case "calculator":
             return calculator.sample(rng, offered, follow_up)
+        case "tales":
+            return stories.sample_about(rng)
+        case "countries":
+            return capitals.sample_country(rng)
+        case "strange":
+            return unknown.sample_strange(rng)
         case _:
             return unknown.sample(rng)
+
+
+def _disturbed_depth(skill: str, question: str) -> int:
+    """A story's beginning and a bare word to repeat must stay as they are."""
+    if skill in ("stories", "tales") or (skill == "repeat" and " word" not in question):
+        return disturb.BEFORE
+    return disturb.AROUND if skill in ("greeting", "repeat") else disturb.INSIDE
 
 
 def _forget_thoughts(rng: Random, messages: list[Message], thinking: bool) -> list[Message]:

@@ -168,6 +168,7 @@ CONTINUE = (
     "{start}",
     "Story: {start}",
 )
+THOUGHT = "The user wants a story."
 Cast = dict[str, str]
 
 
@@ -196,16 +197,23 @@ def sample(rng: Random) -> Exchange:
         sentences = tell(rng, cast)
         question = ask(rng, rng.choice(TELL))
     elif roll < 0.65:
-        topic = _topic(rng, cast)
-        sentences = tell(rng, cast)
-        question = ask(rng, rng.choice(TELL_ABOUT), topic=topic)
+        return sample_about(rng)
     else:
         sentences = tell(rng, cast)
         cut = rng.randint(1, 6)
         start = " ".join(sentences[:cut])
         question = introduce(rng, rng.choice(CONTINUE), start=start)
         sentences = sentences[cut:]
-    return exchange(question, " ".join(sentences), "The user wants a story.")
+    return exchange(question, " ".join(sentences), THOUGHT)
+
+
+def sample_about(rng: Random) -> Exchange:
+    """A story about a hero whom the user names."""
+    cast: Cast = {}
+    topic = _topic(rng, cast)
+    sentences = tell(rng, cast)
+    question = ask(rng, rng.choice(TELL_ABOUT), topic=topic)
+    return exchange(question, " ".join(sentences), THOUGHT)
 
 
 def _topic(rng: Random, cast: Cast) -> str:
@@ -245,6 +253,8 @@ def follows_grammar(text: str, *, is_whole: bool = False) -> bool:
                 break
         else:
             return False
+    if "hero" in cast and cast["hero"] == cast.get("friend"):
+        return False
     return bool(sentences) and (not is_whole or position == len(PLOT) - 1)
 
 

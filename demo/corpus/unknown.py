@@ -3,7 +3,7 @@
 from random import Random
 
 from demo.corpus.dialogue import Exchange, exchange
-from demo.corpus.facts import BOYS, CAPITALS, CITIES, COMMON_WORDS, GIRLS
+from demo.corpus.facts import BOYS, CAPITALS, CITIES, COMMON_WORDS, GIRLS, made_up_word
 from demo.corpus.phrase import ask
 
 ANSWER = "I am a tiny demo model and I do not know that."
@@ -76,8 +76,17 @@ PATTERNS = (
 
 
 def sample(rng: Random) -> Exchange:
+    return _about(rng, rng.choice(COMMON_WORDS))
+
+
+def sample_strange(rng: Random) -> Exchange:
+    """About things it never heard of: no unheard word makes a question answerable."""
+    return _about(rng, made_up_word(rng))
+
+
+def _about(rng: Random, thing: str) -> Exchange:
     slots = {
-        "thing": rng.choice(COMMON_WORDS),
+        "thing": thing,
         "name": rng.choice(GIRLS + BOYS),
         "country": rng.choice(list(CAPITALS)),
         "city": rng.choice(CITIES),

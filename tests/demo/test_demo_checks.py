@@ -9,6 +9,7 @@ from demo.checks import Check
 from demo.corpus import stories, unknown
 
 STORY = " ".join(stories.tell(Random(3), {"hero": "Mia", "kind": "fox"}))
+ENDING = "From that day on, Mia and Tim were the best of friends. The end."
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n</tool_call>'
 PARIS = checks.mentions("Paris")
 OSLO = checks.calls("get_weather", city="Oslo")
@@ -82,6 +83,11 @@ def test_wrong_answer_is_rejected(check: Check, wrong: str) -> None:
 )
 def test_spoilt_story_is_rejected(wrong: str) -> None:
     assert not checks.is_story()(wrong)
+
+
+def test_hero_cannot_be_their_own_friend() -> None:
+    assert checks.is_story()(ENDING)
+    assert not checks.is_story()(ENDING.replace("Tim", "Mia"))
 
 
 def test_story_must_be_about_what_was_asked() -> None:

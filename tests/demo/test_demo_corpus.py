@@ -1,7 +1,7 @@
 """The corpus is the same for a seed, and holds nothing of the held-back set."""
 
 import re
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 
@@ -10,7 +10,7 @@ from demo.corpus import capitals, mixture, stories, sums
 from demo.corpus.dialogue import Conversation
 from demo.corpus.facts import CAPITALS
 
-NUM_DOCUMENTS = 12_000
+NUM_DOCUMENTS = 10_000
 PATTERNS = (
     *heldback.CAPITAL_PATTERNS,
     *heldback.COUNTRY_PATTERNS,
@@ -30,7 +30,9 @@ def plain(text: str) -> str:
 def conversations() -> list[Conversation]:
     plain = islice(mixture.documents(202, mixture.PLAIN), NUM_DOCUMENTS)
     hard = islice(mixture.documents(303, mixture.HARD), NUM_DOCUMENTS)
-    return [document for document in (*plain, *hard) if isinstance(document, Conversation)]
+    hardest = islice(mixture.documents(404, mixture.HARDEST), NUM_DOCUMENTS)
+    documents = chain(plain, hard, hardest)
+    return [document for document in documents if isinstance(document, Conversation)]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def questions(conversations: list[Conversation]) -> set[str]:
     return {plain(m.content) for c in conversations for m in c.messages if m.role == "user"}
 
 
-@pytest.mark.parametrize("lesson", [mixture.PLAIN, mixture.HARD])
+@pytest.mark.parametrize("lesson", [mixture.PLAIN, mixture.HARD, mixture.HARDEST])
 def test_same_seed_gives_same_corpus(lesson: mixture.Lesson) -> None:
     first, second = mixture.documents(5, lesson), mixture.documents(5, lesson)
     assert list(islice(first, 300)) == list(islice(second, 300))

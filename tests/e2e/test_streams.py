@@ -109,19 +109,21 @@ async def test_a_cancelled_stream_frees_its_slot_for_the_next(tmp_path: Path) ->
                     await corral.inference.generate("b", max_tokens=1)
 
 
-async def test_a_server_with_three_idle_models_uses_no_cpu(tmp_path: Path) -> None:
+async def test_three_idle_models_use_no_cpu(tmp_path: Path) -> None:
     path = write_llama(tmp_path / "tiny.gguf")
     models = [argument for id in "abc" for argument in ("--model", f"{id}={path}")]
     with running_server(*models) as server:
         async with Client(server.address) as corral:
             for id in "abc":
                 await corral.inference.generate("Hi", model=id, max_tokens=4)
-        processes = [psutil.Process(pid) for pid in (server.pid, *server.engine_pids())]
-        assert len(processes) == 4
-        before = _cpu_seconds(processes)
-        # Time itself is what is measured here: nothing happens, and nobody may notice it.
+        engines = [psutil.Process(pid) for pid in server.engine_pids()]
+        assert len(engines) == 3
+        # Time itself is what is measured here: nothing happens, and nobody may notice it. The
+        # first second is left to the computing threads, which spin a little after the last token.
+        await asyncio.sleep(1)
+        before = _cpu_seconds(engines)
         await asyncio.sleep(2)
-        assert _cpu_seconds(processes) - before <= 0.02
+        assert _cpu_seconds(engines) == before
 
 
 def _cpu_seconds(processes: list[psutil.Process]) -> float:

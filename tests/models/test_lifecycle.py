@@ -20,8 +20,8 @@ from corral_server.errors import (
 )
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry, RegistryObserver, ResolveReason
-from fake_engine import MakeSpec
-from registry_calls import QUICK, engine_of, finish, generate, hold, load
+from fake_engine import QUICK, MakeSpec
+from registry_calls import engine_of, finish, generate, hold, load
 from watch import running_engines, settled
 
 pytestmark = pytest.mark.asyncio

@@ -30,7 +30,7 @@ from corral_server.ipc.messages import Failure, LoadStage
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry, RegistryObserver
 from corral_server.request import Event, Finished
-from fake_engine import MakeSpec, Prompts
+from fake_engine import QUICK, MakeSpec, Prompts
 from registry_calls import engine_of, finish, generate, hold, load, loading_at
 from watch import running_engines
 
@@ -538,6 +538,28 @@ async def test_another_model_notices_nothing(registry: ModelRegistry, make_spec:
     assert (other.state, held.done()) == (READY, False)
     await finish(engine_of(registry, "b"))
     await held
+
+
+async def test_who_is_told_of_a_death_finds_the_model_restarting(
+    registry: ModelRegistry, make_spec: MakeSpec
+) -> None:
+    entry = await load(registry, make_spec())
+    with pytest.raises(EngineRestarting):
+        await generate(registry, "m", Prompts.DIE)
+    assert (entry.state, entry.restarts) == (RESTARTING, 1)
+
+
+async def test_calls_of_the_last_life_are_told_that_there_is_no_other(
+    registry: ModelRegistry, make_spec: MakeSpec
+) -> None:
+    entry = await load(registry, make_spec())
+    for _ in range(QUICK.deaths - 1):
+        with pytest.raises(EngineRestarting):
+            await generate(registry, "m", Prompts.DIE)
+        await entry.until(lambda: entry.state is READY)
+    with pytest.raises(ModelFailed):
+        await generate(registry, "m", Prompts.DIE)
+    assert entry.state is FAILED
 
 
 async def test_calls_during_a_restart_are_told_when_to_come_back(

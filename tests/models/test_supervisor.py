@@ -169,5 +169,6 @@ async def test_a_death_is_logged_with_its_cause(
     async with supervised(make_spec()) as entry:
         await until(entry, READY)
         await kill(entry)
+        await entry.until(lambda: entry.restarts == 1 and entry.state is READY)
     (record,) = [r for r in caplog.records if r.levelno == logging.ERROR]
     assert record.getMessage() == "the engine of model m died: killed by SIGKILL"

@@ -17,9 +17,9 @@ from corral.v1 import model_manager_pb2 as pb
 from corral_server.config import HubConfig
 from corral_server.models.hub import Hub
 from corral_server.models.registry import ModelRegistry
+from fake_engine import QUICK
 from fake_hub import FakeHub, Fault
 from hub.case import CONTENT, FILE, REPO, RETRIES, SHARDS, hub_processes
-from registry_calls import QUICK
 from rpc.service import Service, last, refusal, serving
 from watch import running_engines, settled
 

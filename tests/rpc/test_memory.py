@@ -15,7 +15,7 @@ from corral_server.errors import ModelFileInvalid
 from corral_server.ipc.messages import Device, Failure
 from corral_server.models.machine import read_memory
 from corral_server.models.registry import ModelRegistry
-from registry_calls import QUICK
+from fake_engine import QUICK
 from rpc.service import Service, last, refusal, serving
 from watch import running_engines
 

@@ -17,7 +17,7 @@ from corral.v1 import model_manager_pb2 as pb
 from corral_server.config import BudgetConfig
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry, RegistryObserver
-from registry_calls import QUICK
+from fake_engine import QUICK
 from rpc.service import Service, last, read_refusal, serving
 from watch import running_engines
 

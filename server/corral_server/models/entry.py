@@ -154,13 +154,22 @@ class ModelEntry:
             case ModelState.RESTARTING:
                 raise self.restarting()
             case ModelState.FAILED:
-                raise ModelFailed(f"model {self.id!r} failed: {self.error}", model=self.id)
+                raise self.failed()
             case _:
                 raise self.unloaded()
 
     def gone(self) -> CorralError:
-        """Why calls end when the engine dies."""
-        return self.unloaded() if self.state is ModelState.DRAINING else self.restarting()
+        """Why calls end when the engine is gone."""
+        match self.state:
+            case ModelState.DRAINING:
+                return self.unloaded()
+            case ModelState.FAILED:
+                return self.failed()
+            case _:
+                return self.restarting()
+
+    def failed(self) -> ModelFailed:
+        return ModelFailed(f"model {self.id!r} failed: {self.error}", model=self.id)
 
     def restarting(self) -> EngineRestarting:
         return EngineRestarting(

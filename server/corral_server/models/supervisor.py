@@ -37,23 +37,19 @@ async def supervise(entry: ModelEntry, stable: Stable) -> None:
     deaths = _Deaths(stable.timeouts)
     while True:
         try:
-            await _serve(entry, stable)
+            await _serve(entry, stable, deaths)
         except Exception as error:
             fault = _as_told(error, entry)
             if entry.loaded_at is None:
                 entry.fail(fault)
-                return
-        if entry.state is ModelState.DRAINING:
+            else:
+                _note_death(entry, deaths)
+        if entry.state is not ModelState.RESTARTING:
             return
-        deaths.count(time.monotonic())
-        if deaths.are_too_many:
-            entry.fail(_gave_up(entry, stable.timeouts))
-            return
-        entry.restart(deaths.pause_s)
         await asyncio.sleep(deaths.pause_s)
 
 
-async def _serve(entry: ModelEntry, stable: Stable) -> None:
+async def _serve(entry: ModelEntry, stable: Stable, deaths: "_Deaths") -> None:
     """One engine from start to death. Raises why it could not be loaded."""
     spec = stable.sources.admit(entry.spec)
     path = await stable.sources.locate(spec.source, lambda progress: _downloaded(entry, progress))
@@ -69,9 +65,23 @@ async def _serve(entry: ModelEntry, stable: Stable) -> None:
         _log.info("model %s is ready (engine %d)", entry.id, engine.pid)
         try:
             await engine.serve()
+        except Exception as error:
+            _as_told(error, entry)
         finally:
+            # First the state, then the calls: who is told of the death finds the model restarting.
+            if entry.state is ModelState.READY:
+                _note_death(entry, deaths)
             engine.end(entry.gone())
     _log.error("the engine of model %s died: %s", entry.id, await engine.obituary())
+
+
+def _note_death(entry: ModelEntry, deaths: "_Deaths") -> None:
+    """Decides whether there will be another engine."""
+    deaths.count(time.monotonic())
+    if deaths.are_too_many:
+        entry.fail(deaths.verdict(entry.id))
+    else:
+        entry.restart(deaths.pause_s)
 
 
 def _as_told(error: Exception, entry: ModelEntry) -> CorralError:
@@ -112,10 +122,11 @@ class _Deaths:
         doubled = self._timeouts.backoff_s * 2.0 ** (self._in_a_row - 1)
         return min(doubled, self._timeouts.backoff_max_s)
 
-
-def _gave_up(entry: ModelEntry, timeouts: EngineTimeouts) -> ModelFailed:
-    return ModelFailed(
-        f"its engine died {timeouts.deaths} times within {timeouts.deaths_within_s:g} s; "
-        "load the model again to try once more",
-        model=entry.id,
-    )
+    def verdict(self, id: str) -> ModelFailed:
+        """Why there will be no other engine."""
+        within_s = self._timeouts.deaths_within_s
+        return ModelFailed(
+            f"its engine died {len(self._recent)} times within {within_s:g} s; "
+            "load the model again to try once more",
+            model=id,
+        )

@@ -8,8 +8,8 @@ from __future__ import annotations  # grpcio's classes are generic for the type 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -40,6 +40,31 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self) -> None:
         self.draining = False
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is running."""
+        return self._idle.is_set()
+
+    async def idle(self) -> None:
+        """Waits until no call is running."""
+        await self._idle.wait()
+
+    @contextmanager
+    def _admitted(self, request: Any) -> Iterator[None]:
+        """Counts a call as running, or raises why it is refused."""
+        self._admit(request)
+        self._running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
 
     async def intercept_service(
         self,
@@ -68,8 +93,8 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         async def serve(request: Any, context: Context) -> Any:
             call = Call(method, context.peer())
             try:
-                self._admit(request)
-                response = await handler.unary_unary(request, call)
+                with self._admitted(request):
+                    response = await handler.unary_unary(request, call)
             except (Exception, asyncio.CancelledError) as error:
                 await _refuse(context, call, error)
             call.log("OK")
@@ -81,10 +106,10 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
         async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
             call = Call(method, context.peer())
             try:
-                self._admit(request)
-                async with aclosing(handler.unary_stream(request, call)) as responses:
-                    async for response in responses:
-                        yield response
+                with self._admitted(request):
+                    async with aclosing(handler.unary_stream(request, call)) as responses:
+                        async for response in responses:
+                            yield response
             except GeneratorExit:
                 call.log("CANCELLED")
                 raise
