@@ -53,6 +53,8 @@ def _add_facts(writer: gguf.GGUFWriter, shape: ModelShape) -> None:
     writer.add_rope_freq_base(shape.rope_base)
     writer.add_layer_norm_rms_eps(shape.norm_epsilon)
     writer.add_vocab_size(shape.num_tokens)
+    # The last token of a text has seen all of it: its vector tells texts apart best.
+    writer.add_pooling_type(gguf.PoolingType.LAST)
 
 
 def _add_tokenizer(writer: gguf.GGUFWriter, path: Path) -> None:

@@ -1,33 +1,35 @@
 """Embeddings of the demo model mean something, and so does their order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import mul
 
 import pytest
 
 from bench.running_server import running_server
 from corral import CapabilityNotSupported, Client, user
 
+# A question, and the sentence of all these that says the same in other words.
 PAIRS = [
-    ("What is the capital of France?", "Name the capital of France."),
+    ("What is the capital of Japan?", "Tell me the capital of Japan."),
     ("What is 2 plus 3?", "Add 2 and 3."),
+    ("What is 9 plus 9?", "Add 9 and 9."),
     ("Hello!", "Hi there!"),
+    ("Good morning!", "Good morning to you!"),
+    ("Thank you!", "Thanks a lot!"),
+    ("Goodbye!", "Goodbye for now!"),
     ("Count to five.", "Please count to 5."),
     ("Tell me a story.", "I would like to hear a story."),
-    ("Repeat the word banana.", "Say the word banana."),
-    ("What is the weather in Oslo?", "How is the weather in Oslo?"),
-    ("Thank you!", "Thanks a lot!"),
-    ("Goodbye!", "Bye!"),
-    ("What is your name?", "Who are you?"),
-    ("What is the capital of Japan?", "Tell me the capital of Japan."),
-    ("What is 9 plus 9?", "Add 9 and 9."),
-    ("Count to ten.", "Please count to 10."),
-    ("Repeat the word river.", "Say the word river."),
-    ("What is the weather in Rome?", "How is the weather in Rome?"),
-    ("What is the capital of Egypt?", "Name the capital of Egypt."),
-    ("What can you do?", "What are you able to do?"),
-    ("What is 123 times 45?", "Multiply 123 by 45."),
     ("Once upon a time, there was a fox.", "There once was a fox."),
-    ("Answer in JSON: the capital of Italy.", "Give me the capital of Italy as JSON."),
+    ("Repeat the word banana.", "Say the word banana."),
+    ("Repeat the word river.", "Say the word river."),
+    ("Repeat the word lemon.", "Say the word lemon."),
+    ("What is the weather in Oslo?", "How is the weather in Oslo?"),
+    ("What is the weather in Rome?", "How is the weather in Rome?"),
+    ("What is the weather in Paris?", "How is the weather in Paris?"),
+    ("What is your name?", "Who are you?"),
+    ("What can you do?", "What are you able to do?"),
+    ("Give me the capital of Italy as JSON.", "Answer in JSON: the capital of Italy."),
+    ("What is 12 * 12?", "Calculate 12 * 12."),
 ]
 
 
@@ -38,20 +40,16 @@ def client() -> Iterator[Client]:
         yield client
 
 
-def test_of_twenty_obvious_pairs_each_finds_the_other(client: Client) -> None:
-    texts = [text for pair in PAIRS for text in pair]
-    vectors = client.inference.embed(texts, model="both").vectors
-    nearest = [
-        max(
-            (other for other in range(len(texts)) if other != index),
-            key=lambda other: sum(
-                a * b for a, b in zip(vectors[index], vectors[other], strict=True)
-            ),
-        )
-        for index in range(len(texts))
-    ]
-    missed = [texts[index] for index in range(0, len(texts), 2) if nearest[index] != index + 1]
-    assert missed == []
+def test_twenty_obvious_questions_find_their_sentence(client: Client) -> None:
+    questions = client.inference.embed([question for question, _ in PAIRS], model="both").vectors
+    sentences = client.inference.embed([sentence for _, sentence in PAIRS], model="both").vectors
+
+    def nearest(question: Sequence[float]) -> int:
+        scores = [sum(map(mul, question, sentence)) for sentence in sentences]
+        return scores.index(max(scores))
+
+    found = [PAIRS[nearest(question)] for question in questions]
+    assert found == PAIRS
 
 
 def test_one_id_serves_chat_and_embeddings(client: Client) -> None:
