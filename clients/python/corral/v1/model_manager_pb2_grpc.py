@@ -160,7 +160,8 @@ class ModelManagerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchModels(self, request, context):
-        """Tells all there is, then every change as it happens, until the call ends.
+        """Tells all there is, then every change as it happens, until the call ends;
+        a server that stops ends it with SERVER_DRAINING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,7 +53,9 @@ class ModelManagerStub:
     ResolveModel: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.ResolveModelRequest, _model_manager_pb2.ResolveModelResponse]
     """Says which model a name routes to, and why. Loads nothing."""
     WatchModels: _grpc.UnaryStreamMultiCallable[_model_manager_pb2.WatchModelsRequest, _model_manager_pb2.WatchModelsResponse]
-    """Tells all there is, then every change as it happens, until the call ends."""
+    """Tells all there is, then every change as it happens, until the call ends;
+    a server that stops ends it with SERVER_DRAINING.
+    """
     GetMemory: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.GetMemoryRequest, _model_manager_pb2.GetMemoryResponse]
     """Describes the memory: budget, reserved, measured, free; by device and model."""
     PredictMemory: _grpc.UnaryUnaryMultiCallable[_model_manager_pb2.PredictMemoryRequest, _model_manager_pb2.PredictMemoryResponse]
@@ -92,7 +94,9 @@ class ModelManagerAsyncStub(ModelManagerStub):
     ResolveModel: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.ResolveModelRequest, _model_manager_pb2.ResolveModelResponse]  # type: ignore[assignment]
     """Says which model a name routes to, and why. Loads nothing."""
     WatchModels: _aio.UnaryStreamMultiCallable[_model_manager_pb2.WatchModelsRequest, _model_manager_pb2.WatchModelsResponse]  # type: ignore[assignment]
-    """Tells all there is, then every change as it happens, until the call ends."""
+    """Tells all there is, then every change as it happens, until the call ends;
+    a server that stops ends it with SERVER_DRAINING.
+    """
     GetMemory: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.GetMemoryRequest, _model_manager_pb2.GetMemoryResponse]  # type: ignore[assignment]
     """Describes the memory: budget, reserved, measured, free; by device and model."""
     PredictMemory: _aio.UnaryUnaryMultiCallable[_model_manager_pb2.PredictMemoryRequest, _model_manager_pb2.PredictMemoryResponse]  # type: ignore[assignment]
@@ -176,7 +180,9 @@ class ModelManagerServicer(metaclass=_abc_1.ABCMeta):
         request: _model_manager_pb2.WatchModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_model_manager_pb2.WatchModelsResponse], _abc.AsyncIterator[_model_manager_pb2.WatchModelsResponse]]:
-        """Tells all there is, then every change as it happens, until the call ends."""
+        """Tells all there is, then every change as it happens, until the call ends;
+        a server that stops ends it with SERVER_DRAINING.
+        """
 
     @_abc_1.abstractmethod
     def GetMemory(
