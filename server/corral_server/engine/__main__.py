@@ -9,13 +9,15 @@ import resource
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
 from corral_server.engine.loader import load
+from corral_server.engine.loop import EngineLoop
 from corral_server.errors import CorralError
 from corral_server.ipc.channel import Channel, ChannelClosed
 from corral_server.ipc.messages import Failure, LoadFailed
-from corral_server.llama.process import die_with_parent, keep_buffers_apart
+from corral_server.llama.process import die_with_parent, give_way, keep_buffers_apart
 
 
 def main() -> int:
@@ -29,7 +31,7 @@ def main() -> int:
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     with ExitStack() as resources:
         try:
-            loop = load(channel, resources)
+            loop = _load_gently(channel, resources)
         except CorralError as error:
             channel.send([LoadFailed(Failure.of(error))])
             return 1
@@ -38,6 +40,12 @@ def main() -> int:
         with suppress(ChannelClosed):
             loop.run()
     return 0
+
+
+def _load_gently(channel: Channel, resources: ExitStack) -> EngineLoop:
+    """Loads on a thread that gives way to models that answer meanwhile, on the same cores."""
+    with ThreadPoolExecutor(1, initializer=give_way) as thread:
+        return thread.submit(load, channel, resources).result()
 
 
 if __name__ == "__main__":

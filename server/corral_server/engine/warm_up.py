@@ -2,7 +2,8 @@
 
 So the first caller does not wait for it, a model that cannot compute fails now (prompts and answers
 take different ways through llama.cpp, and it is prompts that take the dangerous one), and the
-memory that is measured is the memory that stays.
+memory that is measured is the memory that stays. On one thread, so that other models of this
+machine do not stop for it.
 """
 
 from contextlib import ExitStack
@@ -41,9 +42,11 @@ def warm_up(plan: Plan, weights: Weights, resources: ExitStack) -> WarmContexts:
             generation = weights.context(plan.generation, owner)
         if plan.embedding is not None:
             embedding = weights.context(plan.embedding, owner)
-            height = _warm_embedding(embedding, weights.model, plan.embedding)
+            with embedding.one_thread():
+                height = _warm_embedding(embedding, weights.model, plan.embedding)
         if generation is not None and plan.generation is not None:
-            height = _warm_generation(generation, weights.model, plan.generation)
+            with generation.one_thread():
+                height = _warm_generation(generation, weights.model, plan.generation)
         if plan.mode is Mode.SERVER:
             return WarmContexts(generation, embedding, height)
     give_back_memory()

@@ -1,7 +1,8 @@
 """A model's KV cache and its computation."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ class LlamaContext:
         """Raises InvalidFields for options this model cannot have, or ModelLoadFailed."""
         options.check(model)
         self._vocab_size = model.vocabulary.size
+        self._threads = options.threads
         self._embedding_size = model.embedding_size
         library.take_errors()
         handle = c.llama_init_from_model(model.handle, options.params())
@@ -84,6 +86,19 @@ class LlamaContext:
         if code != 0:
             raise DecodeFailed(f"llama_decode returned {code}: {library.take_errors()}")
         c.llama_synchronize(self.handle)
+
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Computes on one thread while the block lasts.
+
+        Threads that compute together wait for each other by spinning. Beside another engine that
+        does the same on the same cores, each computation can cost both half a second.
+        """
+        c.llama_set_n_threads(self.handle, 1, 1)
+        try:
+            yield
+        finally:
+            c.llama_set_n_threads(self.handle, self._threads, self._threads)
 
     def make_room(self, batch: LlamaBatch) -> None:
         """Has what computing `batch` takes allocated, and gives up at the first operation."""

@@ -1,9 +1,11 @@
 """What an engine asks of the operating system that Python's own library does not offer."""
 
 import ctypes
+import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +15,7 @@ _PR_SET_PDEATHSIG = 1
 _MADV_DONTNEED = 4
 _MADV_POPULATE_WRITE = 23  # Linux 5.14
 _M_MMAP_THRESHOLD = -3
+_GIVING_WAY = 15  # of 19; a load still goes on where every core is busy
 _LARGE_BUFFER = 1024 * 1024
 _MAPS = Path("/proc/self/maps")
 _MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ (\d+) *(.*)")
@@ -28,6 +31,12 @@ def die_with_parent() -> None:
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def give_way() -> None:
+    """Lets other threads of this machine go before this one, and those it starts."""
+    if sys.platform == "linux":  # where a priority is a thread's, not a process's
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVING_WAY)
 
 
 def resident_bytes() -> int:
