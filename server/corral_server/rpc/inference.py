@@ -10,7 +10,7 @@ from corral_server.config import Capability
 from corral_server.errors import DuplicateRequestId, ModelNotFound, NoDefaultModel
 from corral_server.models.registry import ModelRegistry
 from corral_server.request import Delta, Event, Finished, GenerationRequest, SamplingParams, Started
-from corral_server.rpc import convert, present
+from corral_server.rpc import convert, load_options, present
 from corral_server.rpc.call import Call
 
 # An event of a streamed answer: the name of its arm in the response, and what goes in.
@@ -192,7 +192,7 @@ def _arm(event: Event, started: pb.Started, generation: GenerationRequest) -> Ar
             return "finished", present.finished(event)
         case Started():
             started.prompt_tokens = event.prompt_tokens
-            started.sampling.CopyFrom(present.sampling(generation.sampling))
+            started.sampling.CopyFrom(load_options.sampling_message(generation.sampling))
             return "started", started
 
 

@@ -8,12 +8,11 @@ from google.protobuf.duration_pb2 import Duration
 from corral.v1 import (
     embedding_pb2,
     inference_pb2,
-    sampling_pb2,
     tokenization_pb2,
     usage_pb2,
 )
 from corral_server.ipc.messages import Embedded
-from corral_server.request import Delta, Finished, FinishReason, SamplingParams, Token
+from corral_server.request import Delta, Finished, FinishReason, Token
 
 _FLOAT_BYTES = 4
 _PART_BYTES = 1024 * 1024
@@ -25,13 +24,6 @@ _REASONS = {
     FinishReason.LENGTH: usage_pb2.FINISH_REASON_LENGTH,
     FinishReason.CONTEXT_LENGTH: usage_pb2.FINISH_REASON_CONTEXT_LENGTH,
 }
-
-
-def sampling(params: SamplingParams) -> sampling_pb2.SamplingParams:
-    """With every field set."""
-    return sampling_pb2.SamplingParams(
-        **{name: getattr(params, name) for name in params.__struct_fields__}
-    )
 
 
 def tokens(tokens: tuple[Token, ...]) -> list[tokenization_pb2.Token]:
