@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +22,7 @@ from corral_server.models.engine_client import ENGINE_COMMAND, EngineClient
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.hub import Hub
 from corral_server.models.memory import Memory
+from corral_server.models.reaper import Reaper
 from corral_server.models.source import SourceLocator
 from corral_server.models.supervisor import Stable, supervise
 
@@ -101,8 +102,7 @@ class ModelRegistry:
         # The last is the default. It goes back to those before it if its load fails.
         self._defaults: list[str] = []
         self._observers: list[RegistryObserver] = []
-        self._reaper: asyncio.Task[None] | None = None
-        self._expiry_changed = asyncio.Event()
+        self._reaper = Reaper(self.entries, self._evict)
         self._closing = False
 
     def subscribe(self, observer: RegistryObserver) -> None:
@@ -294,9 +294,7 @@ class ModelRegistry:
     async def close(self) -> None:
         """Unloads everything at once and loads nothing more."""
         self._closing = True
-        if self._reaper is not None:
-            self._reaper.cancel()
-            await asyncio.wait([self._reaper])
+        await self._reaper.close()
         loaded = [entry for entry in self.entries() if entry.state is not ModelState.NOT_LOADED]
         unloads = [self._begin_unload(entry, 0.0, force=True) for entry in loaded]
         await asyncio.gather(*(asyncio.shield(unload) for unload in unloads))
@@ -414,40 +412,6 @@ class ModelRegistry:
         self._look_again(entry)
 
     def _look_again(self, entry: ModelEntry) -> None:
-        """Room and expiry depend on states and on who is idle."""
+        """Room and idleness depend on states and on who is idle."""
         self.memory.wake()
-        if entry.spec.keep_alive_s is not None:
-            if self._reaper is None and not self._closing:
-                self._reaper = asyncio.create_task(self._reap(), name="reaper")
-            self._expiry_changed.set()
-
-    # Idle models.
-
-    async def _reap(self) -> None:
-        """Unloads models that were idle for their keep_alive. Sleeps until the next may be."""
-        while True:
-            self._expiry_changed.clear()
-            now = time.monotonic()
-            for entry in list(self._expired(now)):
-                self._begin_unload(entry, 0.0, force=False)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._next_expiry_s(now)):
-                    await self._expiry_changed.wait()
-
-    def _expired(self, now: float) -> Iterable[ModelEntry]:
-        return (
-            entry
-            for entry in self._entries.values()
-            if entry.state is ModelState.READY
-            and entry.expires_at is not None
-            and entry.expires_at <= now
-        )
-
-    def _next_expiry_s(self, now: float) -> float | None:
-        """Seconds until the next idle model may expire; None if none is idle."""
-        expiries = [
-            entry.expires_at - now
-            for entry in self._entries.values()
-            if entry.state is ModelState.READY and entry.expires_at is not None
-        ]
-        return max(min(expiries), 0.0) if expiries else None
+        self._reaper.look_again(entry)
