@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 
 import fake_engine
-from corral_server.config import BudgetConfig, ModelSpec
+from corral_server.config import BudgetConfig, Capability, ModelSpec
 from corral_server.errors import (
+    CapabilityNotSupported,
     InsufficientMemory,
     LoadConflict,
     ModelFileInvalid,
@@ -66,6 +67,17 @@ async def test_the_first_call_loads_a_declared_model(
     registry.declare(make_spec())
     assert await generate(registry, "m")
     assert registry.resolve("m").state is ModelState.READY
+
+
+async def test_a_call_that_a_declared_model_cannot_serve_does_not_load_it(
+    registry: ModelRegistry, make_spec: MakeSpec
+) -> None:
+    entry = registry.declare(make_spec())
+    with pytest.raises(CapabilityNotSupported):
+        async with registry.lease("m", Capability.EMBED):
+            pass
+    assert entry.state is ModelState.NOT_LOADED
+    assert running_engines() == []
 
 
 async def test_callers_of_a_model_on_demand_share_one_load(

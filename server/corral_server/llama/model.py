@@ -63,10 +63,6 @@ class LlamaModel:
         return int(c.llama_model_size(self.handle))
 
     @property
-    def num_layers(self) -> int:
-        return int(c.llama_model_n_layer(self.handle))
-
-    @property
     def embedding_size(self) -> int:
         """Length of the vectors that come out."""
         return int(c.llama_model_n_embd_out(self.handle))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 from corral_server.config import BudgetConfig
 from corral_server.errors import InsufficientMemory
@@ -80,7 +80,7 @@ class Memory:
         """
         wanted = {part.device: part.total_bytes for part in footprint}
         give_up_at = time.monotonic() + self._patience_s
-        while (shortage := self._shortage(entry, wanted)) is not None:
+        while (shortage := self.shortage(wanted, but=entry)) is not None:
             if not entry.spec.evicts or not self._may_fit(entry, wanted):
                 raise _insufficient(entry, shortage)
             victims = self.victims(wanted, but=entry)
@@ -93,9 +93,10 @@ class Memory:
                 raise _insufficient(entry, shortage)
         entry.footprint = footprint
 
-    def shortage(self, wanted: Bytes) -> Shortage | None:
-        """Why `wanted` does not fit beside all there is now; None if it does."""
-        return find_shortage(self.limits, self.used(), wanted)
+    def shortage(self, wanted: Bytes, *, but: ModelEntry | None = None) -> Shortage | None:
+        """Why `wanted` does not fit beside all there is now, `but` left out; None if it does."""
+        used = add(entry.reserved for entry in self._entries() if entry is not but)
+        return find_shortage(self.limits, used, wanted)
 
     def victims(self, wanted: Bytes, *, but: ModelEntry | None = None) -> list[ModelEntry] | None:
         """The models that would go now so that `wanted` fits; None if that is not enough."""
@@ -110,10 +111,6 @@ class Memory:
                 if self._may_go(entry)
             ],
         )
-
-    def _shortage(self, entry: ModelEntry, wanted: Mapping[str, int]) -> Shortage | None:
-        used = add(other.reserved for other in self._entries() if other is not entry)
-        return find_shortage(self.limits, used, wanted)
 
     def _may_fit(self, entry: ModelEntry, wanted: Bytes) -> bool:
         """Whether there would be room without all that are not pinned, whatever they do now."""

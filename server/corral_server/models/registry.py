@@ -326,13 +326,15 @@ class ModelRegistry:
         Raises ModelNotFound, NoDefaultModel, CapabilityNotSupported, ModelFailed, ModelUnloaded,
         EngineRestarting, or why the load that was waited for failed.
         """
-        entry = await self._awake(self.resolve(name))
+        entry = self.resolve(name)
         if capability is not None and capability not in entry.spec.capabilities:
             raise CapabilityNotSupported(
                 f"model {entry.id!r} was loaded without {capability.name}",
                 model=entry.id,
                 capability=capability.name,
             )
+        # After the check: nothing is loaded for a call that it could not serve.
+        entry = await self._awake(entry)
         await entry.loaded()
         engine = entry.acquire()
         try:

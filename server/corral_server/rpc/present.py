@@ -86,11 +86,11 @@ def _timings(event: Finished) -> usage_pb2.Timings:
     timings = event.timings
     first_token_s = timings.queue_s + timings.prefill_s
     return usage_pb2.Timings(
-        queue=_duration(timings.queue_s),
-        prefill=_duration(timings.prefill_s),
-        decode=_duration(timings.decode_s),
-        total=_duration(first_token_s + timings.decode_s),
-        time_to_first_token=_duration(first_token_s),
+        queue=duration(timings.queue_s),
+        prefill=duration(timings.prefill_s),
+        decode=duration(timings.decode_s),
+        total=duration(first_token_s + timings.decode_s),
+        time_to_first_token=duration(first_token_s),
         prefill_tokens_per_second=_rate(
             event.prompt_tokens - event.cached_tokens, timings.prefill_s
         ),
@@ -102,7 +102,7 @@ def _rate(count: int, seconds: float) -> float:
     return count / seconds if seconds > 0 else 0.0
 
 
-def _duration(seconds: float) -> Duration:
+def duration(seconds: float) -> Duration:
     duration = Duration()
     duration.FromNanoseconds(int(seconds * 1e9))
     return duration

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from corral.v1 import model_manager_pb2 as pb
@@ -25,6 +24,7 @@ from corral_server.models.machine import MachineMemory
 from corral_server.models.registry import ResolveReason
 from corral_server.rpc import load_options
 from corral_server.rpc.convert_models import CAPABILITIES, MODES
+from corral_server.rpc.present import duration
 
 _STATES = {
     ModelState.NOT_LOADED: model_pb2.MODEL_STATE_NOT_LOADED,
@@ -87,7 +87,7 @@ def _add_times(message: model_pb2.Model, entry: ModelEntry) -> None:
     if entry.last_used_at is not None:
         message.last_used_at.CopyFrom(timestamp(entry.last_used_at))
     if entry.spec.keep_alive_s is not None:
-        message.keep_alive.CopyFrom(_duration(entry.spec.keep_alive_s))
+        message.keep_alive.CopyFrom(duration(entry.spec.keep_alive_s))
     if entry.expires_at is not None:
         message.expires_at.CopyFrom(timestamp(time.time() + entry.expires_at - time.monotonic()))
 
@@ -222,9 +222,3 @@ def timestamp(at: float) -> Timestamp:
     message = Timestamp()
     message.FromNanoseconds(int(at * 1e9))
     return message
-
-
-def _duration(seconds: float) -> Duration:
-    duration = Duration()
-    duration.FromNanoseconds(int(seconds * 1e9))
-    return duration
