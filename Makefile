@@ -52,10 +52,11 @@ endef
 proto: $(READY)  ## format and lint the contract, generate the stubs
 	cd proto && ../$(BIN)/buf format -w && ../$(BIN)/buf lint
 	$(call generate,$(STUBS))
+	$(BIN)/python -m contract
 
 # -- checking -----------------------------------------------------------------
 
-SOURCES := server clients/python tests demo bench
+SOURCES := server clients/python tests demo bench contract
 
 .PHONY: check
 check: lint type check-proto  ## everything CI checks beyond the tests
@@ -68,7 +69,7 @@ lint: $(READY)  ## ruff: lint and format
 
 .PHONY: type
 type: $(READY)  ## mypy, strict
-	$(BIN)/mypy server/corral_server clients/python/corral clients/python/examples tests bench
+	$(BIN)/mypy server/corral_server clients/python/corral clients/python/examples tests bench contract
 	$(BIN)/mypy demo
 
 .PHONY: check-proto
@@ -76,6 +77,7 @@ check-proto: $(READY)  ## the contract is clean and the stubs are its own
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
 	$(call generate,.cache/stubs)
 	diff -r --exclude=__pycache__ .cache/stubs/corral/v1 $(STUBS)/corral/v1 || { echo "the stubs are not current: make proto"; exit 1; }
+	$(BIN)/python -m contract --check
 
 .PHONY: test
 test: $(READY)  ## run the tests
@@ -84,6 +86,23 @@ test: $(READY)  ## run the tests
 .PHONY: bench
 bench: $(READY)  ## measure and print the numbers Corral promises (about two minutes)
 	$(BIN)/python -m bench.promises
+
+# -- standard tools -----------------------------------------------------------
+
+GO_TOOLS := $(CURDIR)/.cache/go-tools
+
+# $(call go-tool,MODULE@VERSION,PACKAGE): in a module of its own, so that tools share no versions.
+define go-tool
+	folder=$$(mktemp -d) && cd $$folder && go mod init tools 2>/dev/null && go mod edit -require=$(1) && \
+	  GOBIN=$(GO_TOOLS) go install -mod=mod $(2) && rm -r $$folder
+endef
+
+.PHONY: tools
+tools:  ## install the standard gRPC tools of docs/tools.md (needs Go)
+	$(call go-tool,github.com/fullstorydev/grpcurl@v1.9.4,github.com/fullstorydev/grpcurl/cmd/grpcurl)
+	$(call go-tool,github.com/bojand/ghz@v0.93.0,github.com/bojand/ghz/cmd/ghz)
+	$(call go-tool,github.com/grpc-ecosystem/grpc-health-probe@v0.4.61,github.com/grpc-ecosystem/grpc-health-probe)
+	$(call go-tool,github.com/ktr0731/evans@v0.10.11,github.com/ktr0731/evans)
 
 # -- the demo model -----------------------------------------------------------
 

@@ -59,13 +59,13 @@ class EnginePeer:
         return report
 
     def answers(self, *calls: int) -> dict[int, list[Event]]:
-        """The events of these calls until all of them have finished."""
+        """The events of these calls until all of them have finished; those of others are lost."""
         events: dict[int, list[Event]] = {call: [] for call in calls}
         missing = set(calls)
         while missing:
             output = self.expect(Output)
-            events[output.call].append(output.event)
-            if isinstance(output.event, Finished):
+            events.get(output.call, []).append(output.event)
+            if output.call in missing and isinstance(output.event, Finished):
                 missing.remove(output.call)
         return events
 

@@ -31,6 +31,7 @@ from corral_server.errors import (
 )
 from corral_server.ipc.channel import Channel, ChannelClosed
 from corral_server.ipc.messages import (
+    AskLoad,
     Cancel,
     Command,
     Counted,
@@ -42,6 +43,7 @@ from corral_server.ipc.messages import (
     Embed,
     Embedded,
     EngineFacts,
+    EngineLoad,
     Failure,
     LoadFailed,
     Loading,
@@ -65,6 +67,7 @@ from corral_server.request import (
     Finished,
     FinishReason,
     GenerationRequest,
+    Priority,
     Prompt,
     Started,
     TextPrompt,
@@ -82,17 +85,18 @@ SEQUENCE_LIMIT = 100
 # What becomes of an engine at one point of its load. "close" ends the channel but not the process;
 # "babble" sends two reports at once, "garble" bytes that are none.
 Fate = Literal[
-    "go on", "stall", "wait", "fail", "kill", "abort", "exit", "close", "babble", "garble"
+    "go on", "stall", "wait", "open", "fail", "kill", "abort", "exit", "close", "babble", "garble"
 ]
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an engine does with its model. `wait` is for a byte in the FIFO `gate`; `fail` tells
-    `failure`. The fate at load comes after the `progress`."""
+    """What an engine does with its model. `wait` is for a byte in the FIFO `gate`, which
+    `open` writes; `fail` tells `failure`. The fate at load comes after the `progress`."""
 
     at_probe: Fate = "go on"
     at_load: Fate = "go on"
     at_ready: Fate = "go on"
+    when_asked: Fate = "go on"  # how busy it is
     failure: Failure = Failure.of(ModelFileInvalid("it is no GGUF file"))
     gate: str = ""
     progress: tuple[float, ...] = (0.5, 1.0)
@@ -106,6 +110,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gpu_bytes: int = 0  # of the first of `devices`
     vector_size: int = 4
     inputs_per_part: int = 2
+    estimated_wait_s: float | None = None
 
 
 class Prompts:
@@ -119,11 +124,21 @@ class Prompts:
     FULL = "full"  # rejected: the queue is full
     LONG = "long"  # rejected: too long
     SEVER = "sever"  # one delta, then nonsense on the channel
+    QUEUED = "queued"  # two wait before it, for 1.5 s
+    ECHO = "echo"  # its first delta tells what was asked: see `Echo`
 
     FINISH = "finish"  # to Tokenize: ends all answers on hold
     LIVE = "live"  # to CountTokens: the number of answers on hold
     CANCELS = "cancels"  # to CountTokens: the number of Cancels heard
     MUTE = "mute"  # to CountTokens: never answered
+
+
+class Echo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request said that does not show in its answer; a text in JSON."""
+
+    cache_scope: str
+    priority: Priority
+    time_left_s: float | None
 
 
 MakeSpec = Callable[..., ModelSpec]
@@ -155,6 +170,7 @@ class FakeEngine:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._script = Script()
+        self._slots = 0
         self._held: dict[int, int] = {}  # call to its tokens so far
         self._cancels = 0
 
@@ -162,6 +178,7 @@ class FakeEngine:
         (start,) = self._channel.drain(block=True)
         assert isinstance(start, Start)
         self._script = self._read(Path(start.path))
+        self._slots = start.options.slots
         self._make_noise()
         self._meet(self._script.at_probe)
         self._channel.send([Probed(_MODEL_FACTS, self._footprint(), self._script.devices)])
@@ -209,6 +226,8 @@ class FakeEngine:
                     signal.pause()
             case "wait":
                 Path(self._script.gate).read_bytes()
+            case "open":
+                Path(self._script.gate).write_bytes(b"go")
             case "fail":
                 self._fail(self._script.failure.error())
             case "kill":
@@ -247,6 +266,8 @@ class FakeEngine:
                 self._channel.send([Detokenized(command.call, bytes(command.token_ids))])
             case CountTokens():
                 self._count(command.call, command.prompt)
+            case AskLoad():
+                self._tell_load(command.call)
             case _:
                 raise AssertionError(f"{command} to an engine that is ready")
 
@@ -257,7 +278,9 @@ class FakeEngine:
         if text == Prompts.LONG:
             return self._reject(call, ContextLengthExceeded("long", prompt_tokens=9, limit=8))
         count = request.max_tokens or 3
-        self._channel.send([Output(call, Started(prompt_tokens=PROMPT_TOKENS))])
+        self._channel.send([Output(call, _started(text))])
+        if text == Prompts.ECHO:
+            self._channel.send([Output(call, Delta(text=_echo(request), completion_tokens=0))])
         for number in range(1, count + 1):
             tokens = (Token(number, b"%d " % number),) if request.wants_tokens else ()
             delta = Delta(text=f"{number} ", completion_tokens=number, tokens=tokens)
@@ -315,6 +338,24 @@ class FakeEngine:
         counts = {Prompts.LIVE: len(self._held), Prompts.CANCELS: self._cancels}
         self._channel.send([Counted(call, counts.get(text, PROMPT_TOKENS))])
 
+    def _tell_load(self, call: int) -> None:
+        self._meet(self._script.when_asked)
+        load = EngineLoad(
+            call=call,
+            slots=self._slots,
+            running=len(self._held),
+            waiting=1,
+            max_waiting=256,
+            cells=800,
+            cells_used=30,
+            cells_cached=70,
+            completion_tokens_per_s=12.5,
+            prompt_tokens_per_s=400.0,
+            prompt_cached_ratio=0.25,
+            estimated_wait_s=self._script.estimated_wait_s,
+        )
+        self._channel.send([load])
+
 
 _MODEL_FACTS = ModelFacts(
     architecture="fake",
@@ -337,6 +378,21 @@ def _engine_facts(start: Start, growth_bytes: int) -> EngineFacts:
         memory_bytes=2**33,
         growth_bytes=growth_bytes,
     )
+
+
+def _started(text: str) -> Started:
+    if text == Prompts.QUEUED:
+        return Started(prompt_tokens=PROMPT_TOKENS, queue_position=2, estimated_wait_s=1.5)
+    return Started(prompt_tokens=PROMPT_TOKENS)
+
+
+def _echo(request: GenerationRequest) -> str:
+    said = Echo(
+        cache_scope=request.cache_scope,
+        priority=request.priority,
+        time_left_s=request.time_left_s,
+    )
+    return msgspec.json.encode(said).decode()
 
 
 def _finished(count: int) -> Event:

@@ -6,8 +6,10 @@ tokens gets another answer than a sequence that runs alone.
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import assert_never
 
-from corral_server.engine.batch import Batch
+from corral_server.engine.batch import Batch, Forget, Operation, Restore, Save, Share
 from corral_server.engine.sequence import Sampler
 from corral_server.llama.context import NoCells
 from corral_server.request import GenerationRequest
@@ -61,32 +63,73 @@ class ScriptedVocabulary:
         return b"".join(pieces[token] for token in tokens)
 
 
+@dataclass(eq=False, slots=True)
+class Cell:
+    """A token in the cache; slots that share it hold the same one."""
+
+    token: int
+
+
 class ScriptedRunner:
     """Keeps the cells a cache would hold, and holds the scheduler to its word about them."""
 
     def __init__(self, next_token: NextToken = next_letter, *, cells: int = 1 << 20) -> None:
         self._next_token = next_token
         self._num_cells = cells
-        self.cells: dict[int, list[int]] = {}
+        self.slots: dict[int, list[Cell]] = {}
         self.before_step: Callable[[], None] = lambda: None
+        self.num_interrupts = 0
+
+    @property
+    def num_cells(self) -> int:
+        """Cells that hold something, each counted once however many slots share it."""
+        return len({cell for cells in self.slots.values() for cell in cells})
 
     def sampler(self, request: GenerationRequest, prompt: list[int]) -> Sampler | None:
         return None
 
+    def interrupt(self) -> None:
+        self.num_interrupts += 1
+
     def execute(self, batch: Batch) -> list[int]:
         self.before_step()
-        for slot in batch.freed:
-            self.cells.pop(slot, None)
-        added = sum(item.count for item in batch.items)
-        if added + sum(map(len, self.cells.values())) > self._num_cells:
+        for operation in batch.operations:
+            self._carry_out(operation)
+        if batch.num_tokens + self.num_cells > self._num_cells:
             raise NoCells
         picked: list[int] = []
         for item in batch.items:
             sequence = item.sequence
             assert sequence.slot is not None
-            cells = self.cells.setdefault(sequence.slot, [])
-            assert len(cells) == sequence.num_computed, "a slot must be freed before it is reused"
-            cells += sequence.tokens[len(cells) : len(cells) + item.count]
+            cells = self.slots.setdefault(sequence.slot, [])
+            held = [cell.token for cell in cells]
+            assert held == sequence.tokens[: sequence.num_computed], "a slot holds other tokens"
+            new = sequence.tokens[len(cells) : len(cells) + item.count]
+            cells += map(Cell, new)
             if item.closes_gap:
-                picked.append(self._next_token(cells))
+                picked.append(self._next_token(held + new))
         return picked
+
+    def _carry_out(self, operation: Operation) -> None:
+        match operation:
+            case Forget(slot, start, end):
+                cells = self.slots.get(slot, [])
+                # A gap in the middle stays open until it is shared into.
+                missing = [] if end is None else [Cell(-1)] * (min(end, len(cells)) - start)
+                self.slots[slot] = cells[:start] + missing + ([] if end is None else cells[end:])
+                if not self.slots[slot]:
+                    del self.slots[slot]
+            case Share(source, slot, start, end):
+                held = self.slots.setdefault(slot, [])
+                assert len(held) >= start
+                held[start:end] = self.slots[source][start:end]
+            case Save(slot, entry):
+                assert [cell.token for cell in self.slots[slot]] == entry.tokens
+                entry.state = bytearray(b"%d" % len(entry.tokens))
+            case Restore(entry, slot):
+                assert slot not in self.slots, "a slot must be empty before it is filled"
+                assert int(entry.state) == len(entry.tokens)
+                self.slots[slot] = list(map(Cell, entry.tokens))
+                assert self.num_cells <= self._num_cells
+            case _:
+                assert_never(operation)

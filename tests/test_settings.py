@@ -111,6 +111,9 @@ def test_every_section(load: Load, tmp_path: Path) -> None:
     text = """
         [server]
         address = "[::1]:50052"
+        tls_cert = "cert.pem"
+        tls_key = "/run/secrets/key.pem"
+        token_file = "tokens"
         log_level = "debug"
         model_dirs = ["models", "/models"]
         grace = "1m"
@@ -135,6 +138,9 @@ def test_every_section(load: Load, tmp_path: Path) -> None:
     """
     assert load(text).config == ServerConfig(
         address="[::1]:50052",
+        tls_cert=f"{tmp_path}/cert.pem",
+        tls_key="/run/secrets/key.pem",
+        token_file=f"{tmp_path}/tokens",
         log_level="debug",
         model_dirs=(f"{tmp_path}/models", "/models"),
         grace_s=60.0,
@@ -183,6 +189,9 @@ FULL_MODEL = """
     use_mlock = true
     pooling = "cls"
     chat_template = "{{ messages }}"
+    step_target = "20ms"
+    prefix_cache = false
+    host_cache_bytes = "1 GiB"
     [models.m.rope]
     type = "yarn"
     freq_base = 1e6
@@ -258,14 +267,18 @@ def test_every_option_of_a_model(load: Load, tmp_path: Path) -> None:
                     seed=2**32 - 1,
                     logit_bias={7: -100.0},
                 ),
+                step_target_s=0.02,
+                prefix_cache=False,
+                host_cache_bytes=2**30,
             ),
         ),
     )
 
 
 def test_every_option_of_the_contract_can_be_set() -> None:
-    assert OPTIONS.keys() == set(LoadOptions.__struct_fields__)
-    filled = {MODEL.field(name) for name in MODEL.keys} - OPTIONS.keys()
+    options = {MODEL.field(name) for name in OPTIONS}
+    assert options == set(LoadOptions.__struct_fields__)
+    filled = {MODEL.field(name) for name in MODEL.keys} - options
     elsewhere = {"start", "default"}
     fields = set(ModelSpec.__dataclass_fields__) - {"id", "options"}
     assert filled - elsewhere == fields
@@ -380,6 +393,9 @@ def test_flags_count_before_the_environment_and_that_before_the_file(load: Load)
 def test_every_variable(load: Load, tmp_path: Path) -> None:
     environment = {
         "CORRAL_ADDRESS": "0.0.0.0:1",
+        "CORRAL_TLS_CERT": "/cert.pem",
+        "CORRAL_TLS_KEY": "key.pem",
+        "CORRAL_TOKEN_FILE": "/tokens",
         "CORRAL_LOG_LEVEL": "error",
         "CORRAL_MODEL_DIRS": os.pathsep.join(["/a", "b"]),
         "CORRAL_GRACE": "1",
@@ -402,6 +418,9 @@ def test_every_variable(load: Load, tmp_path: Path) -> None:
     assert environment.keys() == VARIABLES.keys()
     assert load(**environment).config == ServerConfig(
         address="0.0.0.0:1",
+        tls_cert="/cert.pem",
+        tls_key=f"{tmp_path}/key.pem",
+        token_file="/tokens",
         log_level="error",
         models=(ModelSpec(id="demo", source=DemoSource()),),
         default_model="demo",
@@ -464,6 +483,10 @@ def test_a_misspelt_variable_is_a_warning(load: Load) -> None:
     assert settings.warnings == (
         "CORRAL_ADRESS is not known and has no effect; did you mean CORRAL_ADDRESS?",
     )
+
+
+def test_what_clients_read_is_no_misspelt_variable(load: Load) -> None:
+    assert load(CORRAL_TOKEN="x", CORRAL_CA_FILE="x").warnings == ()
 
 
 def test_the_first_model_of_the_flags_is_the_default_where_no_file_names_models(
@@ -620,6 +643,8 @@ def test_an_alias_leads_to_one_model(refused: Refused) -> None:
     [
         ('[budget]\ntotal = "auto"\ndevices = { RAM = 1e9 }',
          "1: budget: must have either total or devices"),
+        ("[server]\ntls_cert = 'cert.pem'",
+         "1: server: must have both tls_cert and tls_key, or neither"),
         ("[engine]\nbackoff = '2m'", "1: engine: backoff must be at most backoff_max, 30s"),
         ("models = 3", "1: models: must be a table, not 3"),
         ("models.m = 3", "1: models.m: must be a table, not 3"),

@@ -113,7 +113,9 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     `context_size`: tokens the KV cache holds over all slots; default the trained context times
     the slots, at most 8192. `threads`: default the physical cores. `ubatch_size`: default the
-    batch size. `pooling`: default the model's own, or MEAN.
+    batch size. `pooling`: default the model's own, or MEAN. `step_target_s`: how long one step
+    should take while answers run. `host_cache_bytes`: default as much as the KV cache, at most
+    256 MiB; all of that for models that cannot drop a part of a sequence.
     """
 
     context_size: int | None = None
@@ -137,6 +139,9 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     pooling: Pooling | None = None
     chat_template: str | None = None
     default_sampling: SamplingParams = SamplingParams()
+    step_target_s: float = 0.05
+    prefix_cache: bool = True
+    host_cache_bytes: int | None = None
 
 
 GENERATIVE = frozenset({Capability.GENERATE, Capability.CHAT})
@@ -217,9 +222,14 @@ class ServerConfig:
     None. `model_dirs`: where paths may lead; empty means anywhere. `grace_s` is how long running
     calls may go on after SIGTERM, `drain_timeout_s` after an unload. `min_residency_s`: how long a
     model stays before it may be evicted. `max_request_bytes` bounds one incoming message.
+    `tls_cert` and `tls_key`, paths of PEM files, go together; with `token_file` every call but
+    health must show one of its tokens. All three are read at start.
     """
 
     address: str = "127.0.0.1:50051"
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    token_file: str | None = None
     models: tuple[ModelSpec, ...] = ()
     on_demand: tuple[ModelSpec, ...] = ()
     default_model: str | None = None

@@ -15,6 +15,8 @@ CorralError
 ├── CapabilityNotSupported   the model was loaded without it
 ├── ChatTemplateFailed       no chat template, or it failed on this conversation
 ├── QueueFull                too many requests wait already
+├── DeadlineExceeded         the caller's deadline passed while the request waited or ran
+├── Unauthenticated          the caller brought no token, or another than the server wants
 ├── DuplicateRequestId       a request of that name is running
 ├── EngineRestarting         the engine died and is coming back
 ├── ServerDraining           the server is stopping
@@ -126,6 +128,14 @@ class ChatTemplateFailed(CorralError):
 
 class QueueFull(CorralError):
     reason = "QUEUE_FULL"
+
+
+class DeadlineExceeded(CorralError):
+    reason = "DEADLINE_EXCEEDED"
+
+
+class Unauthenticated(CorralError):
+    reason = "UNAUTHENTICATED"
 
 
 class DuplicateRequestId(CorralError):

@@ -3,7 +3,7 @@
 These structs travel between the server and its engines as they are (see `ipc/`).
 """
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 import msgspec
 
@@ -97,14 +97,29 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, tag="conversation"
 Prompt = TextPrompt | TokenPrompt | Conversation
 
 
+class Priority(IntEnum):
+    """Which waiting requests go first: the greater."""
+
+    LOW = 1
+    NORMAL = 2
+    HIGH = 3
+
+
 class GenerationRequest(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """A text to be generated. `max_tokens` None means what the context still holds."""
+    """A text to be generated. `max_tokens` None means what the context still holds.
+
+    `cache_scope` names who may share what is computed for the prompt. `time_left_s` is what the
+    caller's deadline leaves, counted from when the engine hears of the request; None for ever.
+    """
 
     prompt: Prompt
     sampling: SamplingParams = SamplingParams()
     stop: StopParams = StopParams()
     max_tokens: int | None = None
     wants_tokens: bool = False
+    cache_scope: str = ""
+    priority: Priority = Priority.NORMAL
+    time_left_s: float | None = None
 
 
 class FinishReason(Enum):
@@ -125,9 +140,12 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started", array_like=True):
-    """The request was accepted."""
+    """The request was accepted. `queue_position` requests wait before it, for about
+    `estimated_wait_s` seconds; None where nothing is known or nothing is waited for."""
 
     prompt_tokens: int
+    queue_position: int = 0
+    estimated_wait_s: float | None = None
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, tag="delta", array_like=True):

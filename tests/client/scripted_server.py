@@ -96,6 +96,23 @@ FILES = [
     mm.HubFile(file="f16/small-00001-of-00002.gguf", size_bytes=2e9, quantization="F16", shards=2),
 ]
 PULLED = mm.PulledModel(path="/cache/small.gguf", size_bytes=8e8, commit="0123456789abcdef")
+LOADS = [
+    server_pb2.ModelLoad(
+        model="demo",
+        slots=8,
+        running=3,
+        waiting=2,
+        max_waiting=256,
+        cells=2048,
+        cells_used=1000,
+        cells_cached=500,
+        completion_tokens_per_second=99.44,
+        prompt_tokens_per_second=1234.5,
+        prompt_cached_ratio=0.75,
+        estimated_wait=Duration(seconds=1, nanos=500_000_000),
+    ),
+    server_pb2.ModelLoad(model="idle", slots=4, max_waiting=8, cells=512),
+]
 VECTORS = [[0.5, -1.0, 0.25], [1.0, 0.0, 0.0], [0.0, 1.0, 0.125]]
 STARTED = inf.Started(
     request_id="r1",
@@ -241,6 +258,7 @@ class ScriptedServer:
                 started_at=Timestamp(seconds=1_700_000_000),
                 max_request_bytes=8_000_000,
             ),
+            "GetLoad": lambda request, _: server_pb2.GetLoadResponse(models=LOADS),
         }
 
     def _load(

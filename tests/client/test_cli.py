@@ -6,8 +6,10 @@ import pytest
 from google.rpc.error_details_pb2 import BadRequest
 from grpc import StatusCode
 
+from corral import Priority
 from corral.cli.failures import report
 from corral.errors import BY_REASON, CorralError
+from corral.v1.server_pb2 import GetLoadResponse
 
 from .command import Corral
 from .scripted_server import (
@@ -20,11 +22,13 @@ from .scripted_server import (
 
 def test_generate_prints_the_text(corral: Corral, server: ScriptedServer) -> None:
     flags = "-m demo -n 3 --temperature 0 --top-k 5 --seed 7 --stop a --stop b".split()
+    flags += "--cache-scope ann --priority low".split()
     result = corral("generate", "Once", *flags)
     assert (result.code, result.out, result.err) == (0, "Hello world\n", "")
     (request,) = server.requests
     assert (request.prompt, request.model, request.max_tokens) == ("Once", "demo", 3)
     assert list(request.stop.strings) == ["a", "b"]
+    assert (request.cache_scope, request.priority) == ("ann", Priority.PRIORITY_LOW)
     assert {field.name: value for field, value in request.sampling.ListFields()} == {
         "temperature": 0,
         "top_k": 5,
@@ -68,6 +72,29 @@ def test_info(corral: Corral, server: ScriptedServer) -> None:
     assert server.address in shown
     assert "2023-11-14 22:13:20 UTC" in shown
     assert corral("info", "--json").json[0]["api_versions"] == ["corral.v1"]
+
+
+def test_stats_are_a_row_for_each_model(corral: Corral, server: ScriptedServer) -> None:
+    head, busy, idle = corral("stats").out.splitlines()
+    names = "id slots run wait cells used cached tok/s prompt/s hits delay"
+    assert head.split() == names.split()
+    assert busy.split() == "demo 8 3 2/256 2048 1000 500 99.4 1234.5 75% 1.5s".split()
+    assert idle.split() == "idle 4 0 0/8 512 0 0 0.0 0.0 0%".split()
+    corral("stats", "demo")
+    assert [request.model for request in server.requests] == ["", "demo"]
+
+
+def test_stats_json_is_the_message(corral: Corral) -> None:
+    (found,) = corral("stats", "--json").json
+    assert [model["model"] for model in found["models"]] == ["demo", "idle"]
+    assert found["models"][0]["estimated_wait"] == "1.500s"
+    assert "estimated_wait" not in found["models"][1]
+
+
+def test_stats_say_where_there_are_none(corral: Corral, server: ScriptedServer) -> None:
+    server.answers["GetLoad"] = lambda *_: GetLoadResponse()
+    result = corral("stats")
+    assert (result.code, result.out, result.err) == (0, "", "no model is ready\n")
 
 
 def test_address_before_or_after_the_command(

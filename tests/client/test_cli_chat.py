@@ -13,7 +13,7 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from corral import Client, Role
+from corral import Client, Priority, Role
 from corral.cli import main
 from corral.cli.conversation import Conversation
 from corral.cli.talk import Talk, typed_lines
@@ -48,6 +48,7 @@ def test_each_line_of_a_pipe_is_a_message(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flags = ["--address", server.address, "--system", "Be brief.", "--no-thinking", "--seed", "7"]
+    flags += ["--cache-scope", "ann", "--priority", "high"]
     assert pipe(monkeypatch, "one\n\n/help\n", *flags) == 0
     assert capsys.readouterr() == ("Hello you\nHello you\n", "")
     first, second = server.requests
@@ -58,6 +59,7 @@ def test_each_line_of_a_pipe_is_a_message(
         ("assistant", "Hello you"),
         ("user", "/help"),
     ]
+    assert (second.cache_scope, second.priority) == ("ann", Priority.PRIORITY_HIGH)
     assert first.HasField("enable_thinking") and not first.enable_thinking
     assert first.sampling.seed == 7
 

@@ -51,7 +51,8 @@ def test_every_flag_of_load_reaches_the_server(
         "--cache-type-k q8_0 --cache-type-v f32 --flash-attention off --gpu-layers -1 "
         "--device CUDA0 --device CUDA1 --split-mode row --tensor-split 3,1 --main-gpu 1 --no-mmap "
         "--mlock --rope-scaling yarn --rope-freq-scale 0.5 --yarn-original-context 4096 "
-        "--lora /a.gguf=0.5 --lora /b=c.gguf --pooling cls --temperature 0 --seed 7"
+        "--lora /a.gguf=0.5 --lora /b=c.gguf --pooling cls --temperature 0 --seed 7 "
+        "--step-target 20ms --no-prefix-cache --host-cache-bytes 1073741824"
     )
     template = ["--chat-template", str(tmp_path / "template")]
     result = corral("load", "m", "hf:ann/small:Q8_0@v1", *flags.split(), *template)
@@ -94,6 +95,9 @@ def test_every_flag_of_load_reaches_the_server(
             "pooling": "POOLING_CLS",
             "chat_template": "{{ messages }}",
             "default_sampling": {"temperature": 0, "seed": 7},
+            "step_target": "0.020s",
+            "prefix_cache": False,
+            "host_cache_bytes": 2**30,
         },
     }
     assert server.requests == [ParseDict(expected, LoadModelRequest())]
@@ -153,7 +157,8 @@ def test_nothing_on_the_hub(corral: Corral, server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("0", 0), ("90", 90), ("1.5m", 90), ("2h", 7200), ("7d", 604800)]
+    ("text", "expected"),
+    [("0", 0), ("90", 90), ("50ms", 0.05), ("1.5m", 90), ("2h", 7200), ("7d", 604800)],
 )
 def test_lengths_of_time(text: str, expected: float) -> None:
     assert seconds(text) == expected

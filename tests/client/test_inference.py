@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from corral import FinishReason, Message, Role, define_tool, system, tool, user
+from corral import FinishReason, Message, Priority, Role, define_tool, system, tool, user
 from corral.aio import Client
 from corral.v1.inference_pb2 import GenerateRequest, GenerateStreamRequest
 
-from .scripted_server import FINISHED, TOKENS, ScriptedServer
+from .scripted_server import FINISHED, LOADS, TOKENS, ScriptedServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -68,6 +68,36 @@ async def test_all_options_reach_both_generate_requests(
     assert list(whole.prompt_tokens.ids) == [1, 2]
     assert list(whole.stop.strings) == ["a", "b"]
     assert dict(whole.sampling.logit_bias) == {4: -1.5}
+
+
+async def test_scope_and_priority_reach_all_four_requests(
+    client: Client, server: ScriptedServer
+) -> None:
+    await client.inference.generate("Once", cache_scope="tenant", priority="high")
+    await client.inference.chat([user("Hi")], cache_scope="tenant", priority="high")
+    generating = client.inference.generate_stream(
+        "Once", cache_scope="tenant", priority=Priority.PRIORITY_HIGH
+    )
+    async for _ in generating:
+        pass
+    chatting = client.inference.chat_stream([user("Hi")], cache_scope="tenant", priority="high")
+    async for _ in chatting:
+        pass
+    asked = [(request.cache_scope, request.priority) for request in server.requests]
+    assert asked == [("tenant", Priority.PRIORITY_HIGH)] * 4
+
+
+async def test_without_scope_and_priority_none_is_sent(
+    client: Client, server: ScriptedServer
+) -> None:
+    await client.inference.generate("Once", cache_scope=None, priority=None)
+    (request,) = server.requests
+    assert (request.cache_scope, request.priority) == ("", Priority.PRIORITY_UNSPECIFIED)
+
+
+async def test_a_priority_that_does_not_exist_is_refused(client: Client) -> None:
+    with pytest.raises(ValueError, match="none of low, normal, high"):
+        await client.inference.generate("Once", priority="urgent")  # type: ignore[arg-type]
 
 
 async def test_an_option_that_does_not_exist_is_refused(client: Client) -> None:
@@ -132,3 +162,11 @@ async def test_count_tokens_of_a_text_and_of_a_conversation(
 
 async def test_server_info(client: Client) -> None:
     assert (await client.server.info()).version == "0.1.0"
+
+
+async def test_load_is_asked_for_of_one_model_or_of_all(
+    client: Client, server: ScriptedServer
+) -> None:
+    assert list(await client.server.get_load()) == LOADS
+    assert list(await client.server.get_load("demo")) == LOADS
+    assert [request.model for request in server.requests] == ["", "demo"]

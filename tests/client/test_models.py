@@ -94,6 +94,9 @@ async def test_load_takes_words_dicts_and_messages(client: Client, server: Scrip
         lora=[{"path": Path("/a.gguf"), "scale": 0.5}, LoraAdapter(path="/b.gguf")],
         default_sampling={"temperature": 0},
         chat_template="{{ messages }}",
+        step_target=0.02,
+        prefix_cache=False,
+        host_cache_bytes=2**30,
     )
     (request,) = server.requests
     expected = LoadModelRequest(
@@ -112,6 +115,9 @@ async def test_load_takes_words_dicts_and_messages(client: Client, server: Scrip
             lora=[LoraAdapter(path="/a.gguf", scale=0.5), LoraAdapter(path="/b.gguf")],
             default_sampling=SamplingParams(temperature=0),
             chat_template="{{ messages }}",
+            step_target=Duration(nanos=20_000_000),
+            prefix_cache=False,
+            host_cache_bytes=2**30,
         ),
         capabilities=[Capability.CAPABILITY_EMBED, Capability.CAPABILITY_GENERATE],
         mode=Mode.MODE_SERVER,

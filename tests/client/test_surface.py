@@ -22,6 +22,7 @@ from corral import (
     Mode,
     ModelSource,
     Pooling,
+    Priority,
     RopeScaling,
     RopeScalingType,
     SplitMode,
@@ -136,6 +137,7 @@ def test_only_sources_of_the_hub_can_be_pulled() -> None:
         (words.FlashAttentionWord, FlashAttention),
         (words.ModeWord, Mode),
         (words.PoolingWord, Pooling),
+        (words.PriorityWord, Priority),
         (words.RopeScalingWord, RopeScalingType),
         (words.SplitModeWord, SplitMode),
     ],
@@ -160,7 +162,10 @@ def test_every_option_of_the_contract_can_be_given() -> None:
 def test_every_option_of_the_contract_has_a_flag() -> None:
     assert tuple(Can) == get_args(words.CapabilityWord)
     flags = dict.fromkeys(SERVING, None)
-    numbers = {name: 1 for name in LoadOptions.DESCRIPTOR.fields_by_name if name in flags}
+    numbers: dict[str, object] = {
+        name: 1 for name in LoadOptions.DESCRIPTOR.fields_by_name if name in flags
+    }
+    numbers["step_target"] = "1s"
     given = {**flags, **numbers, "device": ["a"], "tensor_split": "1", "lora": ["a"]}
     options = serving_options(
         {**given, "chat_template": Path(__file__), "rope_freq_base": 1, "seed": 1}

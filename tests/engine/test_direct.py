@@ -9,6 +9,7 @@ import pytest
 from bench.synthetic import write_synthetic
 from corral_server.config import Capability, LoadOptions, Mode
 from corral_server.engine.direct import DirectRunner, DirectScheduler
+from corral_server.engine.pace import Pace
 from corral_server.engine.sequence import Sequence
 from corral_server.errors import QueueFull
 from corral_server.ipc.messages import Cancel, Embed, Output, Rejected, Start, Submit
@@ -136,7 +137,9 @@ def test_there_is_a_context_for_each_request_and_none_after_the_last(path: Path)
             return LlamaContext(model, options)
 
         runner = DirectRunner(open_context, model.vocabulary, batch_tokens=64)
-        scheduler = DirectScheduler(cells=256, batch_tokens=64, max_waiting=10)
+        scheduler = DirectScheduler(
+            cells=256, pace=Pace(target_s=60.0, batch_tokens=64), max_waiting=10
+        )
         for call in range(5):
             asked = GenerationRequest(prompt=TokenPrompt((1, 2)), sampling=GREEDY, max_tokens=3)
             scheduler.add(

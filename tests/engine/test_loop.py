@@ -7,23 +7,26 @@ from typing import Any
 
 import pytest
 
+from corral_server.engine.batch import Batch
 from corral_server.engine.loop import EngineLoop
 from corral_server.engine.prompt import PromptEncoder
-from corral_server.engine.scheduler import Scheduler
 from corral_server.errors import (
     ChatTemplateFailed,
     ContextLengthExceeded,
     CorralError,
+    DeadlineExceeded,
     InvalidFields,
     QueueFull,
 )
 from corral_server.ipc.channel import Channel, ChannelClosed
 from corral_server.ipc.messages import (
+    AskLoad,
     Cancel,
     Counted,
     CountTokens,
     Detokenize,
     Detokenized,
+    EngineLoad,
     Output,
     Rejected,
     Report,
@@ -31,6 +34,7 @@ from corral_server.ipc.messages import (
     Tokenize,
     Tokenized,
 )
+from corral_server.llama.context import Interrupted
 from corral_server.request import (
     Conversation,
     Finished,
@@ -46,6 +50,7 @@ from corral_server.request import (
     TokenPrompt,
 )
 from engine_peer import DEADLINE_S, EnginePeer, text_of
+from make_scheduler import make_scheduler
 from scripted_runner import END, ScriptedRunner, ScriptedVocabulary, alone, saying
 
 LIMIT = 64
@@ -74,7 +79,9 @@ def running(
     vocabulary = vocabulary or ScriptedVocabulary()
     loop = EngineLoop(
         channel,
-        scheduler=Scheduler(slots=slots, cells=cells, batch_tokens=16, max_waiting=max_waiting),
+        scheduler=make_scheduler(
+            slots=slots, cells=cells, batch_tokens=16, max_waiting=max_waiting
+        ),
         runner=runner or ScriptedRunner(),
         encoder=PromptEncoder(vocabulary, template="{{ messages[0].content }}", tool_template=None),
         vocabulary=vocabulary,
@@ -281,7 +288,92 @@ def test_cancelling_an_unknown_call_is_harmless() -> None:
         assert 1 in peer.answers(1)
 
 
+class SlowRunner(ScriptedRunner):
+    """Its first step lasts until it is interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.began = threading.Event()
+        self._interrupted = threading.Event()
+
+    def interrupt(self) -> None:
+        super().interrupt()
+        self._interrupted.set()
+
+    def execute(self, batch: Batch) -> list[int]:
+        if not self.began.is_set():
+            self.began.set()
+            assert self._interrupted.wait(DEADLINE_S)
+            raise Interrupted
+        return super().execute(batch)
+
+
+def test_a_cancel_ends_the_long_step_it_is_about() -> None:
+    runner = SlowRunner()
+    with running(runner) as peer:
+        peer.send(submit(1, "x" * 40))
+        assert runner.began.wait(DEADLINE_S)
+        peer.send(Cancel(1), submit(2, max_tokens=2))
+        assert text_of(peer.answers(2)[2]).encode() == bytes(alone(list(b"abc"), 2))
+
+
+def test_a_step_that_another_s_cancel_interrupted_is_computed_again() -> None:
+    runner = SlowRunner()
+    with running(runner) as peer:
+        peer.send(submit(1, "x" * 40), submit(2, "y" * 40, max_tokens=3))
+        assert runner.began.wait(DEADLINE_S)
+        peer.send(Cancel(1))
+        assert text_of(peer.answers(2)[2]).encode() == bytes(alone(list(b"y" * 40), 3))
+
+
+def test_a_cancel_does_not_end_a_step_that_is_about_others() -> None:
+    runner = ScriptedRunner()
+    with running(runner) as peer:
+        peer.send(submit(1, max_tokens=40), submit(2, max_tokens=40))
+        peer.send(Cancel(2))
+        assert 1 in peer.answers(1)
+        assert runner.num_interrupts == 0
+
+
+def test_the_end_of_the_server_ends_a_step_that_runs() -> None:
+    runner = SlowRunner()
+    with running(runner) as peer:
+        peer.send(submit(1, "x" * 40))
+        assert runner.began.wait(DEADLINE_S)
+    assert runner.num_interrupts == 1
+
+
+# Deadlines
+
+
+def test_a_request_whose_time_is_over_before_it_is_heard_is_refused() -> None:
+    with running() as peer:
+        peer.send(submit(1, time_left_s=0.0))
+        reports = [peer.report(), peer.report()]
+    assert [type(report) for report in reports] == [Output, Rejected]
+    assert isinstance(reports[1], Rejected)
+    assert type(reports[1].failure.error()) is DeadlineExceeded
+
+
 # Questions
+
+
+def test_the_load_is_told_between_steps() -> None:
+    with stepping(slots=1) as (peer, step):
+        peer.send(submit(1), submit(2))
+        step()
+        peer.send(AskLoad(7))
+        reports = [report for _ in range(3) for report in step()]
+        (load,) = [report for report in reports if isinstance(report, EngineLoad)]
+    assert (load.call, load.slots, load.running, load.waiting) == (7, 1, 1, 1)
+    assert load.cells == 256
+
+
+def test_an_idle_engine_has_no_load() -> None:
+    with running() as peer:
+        peer.send(AskLoad(7))
+        load = peer.expect(EngineLoad)
+    assert (load.running, load.waiting, load.cells_used, load.estimated_wait_s) == (0, 0, 0, 0.0)
 
 
 def test_tokenize() -> None:

@@ -8,22 +8,26 @@ logit here, and so in every choice that is clearer than that.
 
 from collections.abc import Iterator
 from itertools import count
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from corral_server.engine.kv_cache import Policy
 from corral_server.engine.runner import LlamaRunner
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Sequence
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.model import LlamaModel
 from corral_server.request import GenerationRequest, SamplingParams, TokenPrompt
+from make_scheduler import make_scheduler
 from tiny_gguf import write_llama
 from tiny_llama import load_model, make_context
 
 STREAMS = 8
 ANSWER_TOKENS = 48
+KEPT = 8
 BATCH_TOKENS = 64
 CLEAR = 0.03
 MAX_TRIES = 1000
@@ -34,17 +38,28 @@ Logits = npt.NDArray[np.float32]
 class Answers:
     """Runs prompts through the engine's own scheduler and runner, and watches the logits."""
 
-    def __init__(self, model: LlamaModel, context: LlamaContext) -> None:
+    def __init__(
+        self, model: LlamaModel, context: LlamaContext, scheduler: Scheduler | None = None
+    ) -> None:
         self._model = model
         self._context = context
         self._runner = LlamaRunner(context, model.vocabulary, batch_tokens=BATCH_TOKENS)
-        self._scheduler = Scheduler(
-            slots=STREAMS, cells=context.size, batch_tokens=BATCH_TOKENS, max_waiting=STREAMS
+        self._scheduler = scheduler or make_scheduler(
+            slots=STREAMS,
+            cells=context.size,
+            batch_tokens=BATCH_TOKENS,
+            kept=0,
+            policy=Policy(keeps=False),
         )
+        context.clear()
+
+    def using(self, **options: Any) -> "Answers":
+        """Another scheduler over the same context, which it takes over."""
+        scheduler = make_scheduler(slots=STREAMS, **({"batch_tokens": BATCH_TOKENS} | options))
+        return Answers(self._model, self._context, scheduler)
 
     def to(self, *prompts: list[int]) -> list[tuple[list[int], Logits]]:
         """The answers to prompts that come at once, and the logits behind each of their tokens."""
-        self._context.clear()
         sequences = [self._sequence(call, prompt) for call, prompt in enumerate(prompts)]
         logits: list[list[Logits]] = [[] for _ in prompts]
         for sequence in sequences:
@@ -77,12 +92,20 @@ class Answers:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Answers]:
+def loaded(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[LlamaModel, LlamaContext]]:
     model = load_model(write_llama(tmp_path_factory.mktemp("numbers") / "f32.gguf", layers=1))
-    context = make_context(model, context_size=2048, slots=STREAMS, batch_size=BATCH_TOKENS)
-    yield Answers(model, context)
+    context = make_context(model, context_size=2048, slots=STREAMS + KEPT, batch_size=BATCH_TOKENS)
+    yield model, context
     context.close()
     model.close()
+
+
+@pytest.fixture
+def answers(loaded: tuple[LlamaModel, LlamaContext]) -> Answers:
+    """One sequence at a time or several, and nothing kept in between."""
+    return Answers(*loaded)
 
 
 def make_prompt(length: int, seed: int) -> list[int]:
@@ -112,6 +135,42 @@ def test_eight_at_once_are_answered_as_one_at_a_time(answers: Answers) -> None:
     together = [answer for answer, _ in answers.to(*(prompt for prompt, _ in pairs))]
     assert all(len(answer) == ANSWER_TOKENS and len(set(answer)) > 8 for answer in alone)
     assert together == alone
+
+
+def test_answers_with_prefix_hits_are_those_without(answers: Answers) -> None:
+    pairs = [clear_prompt(answers, length) for length in (60, 90, 120)]
+    alone = [answer for _, answer in pairs]
+    cached = answers.using(cells=2048, kept=KEPT)
+    for prompt, answer in pairs:
+        # Others that begin like it, so that it is found in parts; then itself, then its next turn.
+        for end in (40, 50):
+            cached.to([*prompt[:end], 1, 2, 3])
+        assert [cached.to(prompt)[0][0] for _ in range(2)] == [answer, answer]
+    assert [answer for answer, _ in cached.to(*(prompt for prompt, _ in pairs))] == alone
+
+
+def test_answers_that_gave_way_halfway_are_those_that_did_not(answers: Answers) -> None:
+    pairs = [clear_prompt(answers, length) for length in (60, 63, 66, 69)]
+    crowded = answers.using(cells=256, kept=KEPT)
+    together = [answer for answer, _ in crowded.to(*(prompt for prompt, _ in pairs))]
+    assert together == [answer for _, answer in pairs]
+
+
+def test_answers_to_prompts_in_small_parts_are_those_to_whole_ones(answers: Answers) -> None:
+    pairs = [clear_prompt(answers, length) for length in (60, 63)]
+    chunked = answers.using(cells=2048, batch_tokens=9, kept=0)
+    together = [answer for answer, _ in chunked.to(*(prompt for prompt, _ in pairs))]
+    assert together == [answer for _, answer in pairs]
+
+
+def test_answers_from_host_memory_are_those_without(answers: Answers) -> None:
+    pairs = [clear_prompt(answers, length) for length in (60, 63)]
+    saved = answers.using(cells=2048, kept=0, host_bytes=1 << 30)
+    for _ in range(2):
+        for prompt, answer in pairs:
+            # Eight others push it out of the cache.
+            saved.to(*(make_prompt(40, seed) for seed in range(1000, 1000 + STREAMS)))
+            assert saved.to(prompt)[0][0] == answer
 
 
 @pytest.mark.parametrize("stream", [0, 3, STREAMS - 1])

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from corral_server.engine.runner import LlamaRunner
-from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Sequence
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.model import LlamaModel
@@ -18,6 +17,7 @@ from corral_server.request import (
     StopParams,
     TokenPrompt,
 )
+from make_scheduler import make_scheduler
 from tiny_gguf import EOS_TOKEN
 from tiny_llama import make_context
 
@@ -59,7 +59,7 @@ def answer(
     model: LlamaModel, runner: LlamaRunner, *requests: GenerationRequest
 ) -> list[tuple[list[int], FinishReason]]:
     """What requests that come at once are answered, and why each answer ended."""
-    scheduler = Scheduler(slots=SLOTS, cells=256, batch_tokens=BATCH_TOKENS, max_waiting=8)
+    scheduler = make_scheduler(slots=SLOTS, cells=256, batch_tokens=BATCH_TOKENS, kept=0)
     sequences = [
         Sequence(
             call,

@@ -1,16 +1,25 @@
 """Who computes how much in each step: fair, bounded, and without losing a token."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corral_server.engine.batch import Batch
+from corral_server.engine.batch import Batch, Forget
+from corral_server.engine.kv_cache import Policy
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Sequence
 from corral_server.errors import QueueFull
-from corral_server.request import Finished, FinishReason, GenerationRequest, TextPrompt
+from corral_server.request import (
+    Finished,
+    FinishReason,
+    GenerationRequest,
+    Priority,
+    TextPrompt,
+)
+from make_scheduler import make_scheduler
 from scripted_runner import ScriptedRunner, ScriptedVocabulary, alone
 
 VOCABULARY = ScriptedVocabulary()
@@ -31,23 +40,26 @@ class Bench:
     scheduler: Scheduler
     runner: ScriptedRunner
     finished: dict[int, Finished] = field(default_factory=dict)
+    now: float = 1.0
 
     def add(
         self,
         call: int,
         prompt_tokens: int = 1,
         *,
+        prompt: list[int] | None = None,
         max_tokens: int = 100,
         sampler: ClosableSampler | None = None,
+        **asked: Any,
     ) -> Sequence:
         sequence = Sequence(
             call,
-            GenerationRequest(prompt=TextPrompt(text=""), max_tokens=max_tokens),
-            prompt_of(call, prompt_tokens),
+            GenerationRequest(prompt=TextPrompt(text=""), max_tokens=max_tokens, **asked),
+            prompt_of(call, prompt_tokens) if prompt is None else list(prompt),
             limit=1000,
             vocabulary=VOCABULARY,
             sampler=sampler,
-            now=0.0,
+            now=self.now,
         )
         self.scheduler.add(sequence)
         return sequence
@@ -72,21 +84,15 @@ class Bench:
         raise AssertionError(f"still at work after {steps} steps")
 
 
-def make_bench(
-    slots: int = 4, *, cells: int = 1000, batch_tokens: int = 8, max_waiting: int = 16
-) -> Bench:
-    scheduler = Scheduler(
-        slots=slots,
-        cells=cells,
-        batch_tokens=batch_tokens,
-        max_waiting=max_waiting,
-        clock=lambda: 1.0,
-    )
-    return Bench(scheduler, ScriptedRunner(cells=cells))
+def make_bench(slots: int = 4, *, cells: int = 1000, **options: Any) -> Bench:
+    bench: Bench
+    scheduler = make_scheduler(slots=slots, cells=cells, clock=lambda: bench.now, **options)
+    bench = Bench(scheduler, ScriptedRunner(cells=cells))
+    return bench
 
 
 def prompt_of(call: int, length: int) -> list[int]:
-    return [call % 256, *range(1, length)]
+    return [call % 256, *(token % 256 for token in range(1, length))]
 
 
 def answer_of(sequence: Sequence) -> list[int]:
@@ -123,7 +129,6 @@ def test_running_answers_go_before_prompts() -> None:
     bench.step()
     bench.add(2, 20)
     bench.step()
-    bench.add(3, 2)
     assert bench.step() == [(1, 1), (2, 7)]
 
 
@@ -135,12 +140,21 @@ def test_an_answer_younger_than_a_prompt_goes_before_it() -> None:
     assert bench.step() == [(2, 1), (1, 7)]
 
 
-def test_prompts_share_the_budget_in_order_of_admission() -> None:
+def test_equal_prompts_share_the_budget_in_order_of_admission() -> None:
     bench = make_bench(batch_tokens=8)
     for call in (1, 2, 3):
         bench.add(call, 5)
     assert bench.step() == [(1, 5), (2, 3)]
     assert bench.step() == [(1, 1), (2, 2), (3, 5)]
+
+
+def test_a_short_prompt_overtakes_a_long_one_that_never_stops() -> None:
+    bench = make_bench(batch_tokens=8)
+    bench.add(1, 30)
+    bench.step()
+    bench.add(2, 10)
+    assert bench.step() == [(1, 2), (2, 6)]
+    assert bench.step() == [(1, 4), (2, 4)]
 
 
 # Slots
@@ -155,22 +169,15 @@ def test_sequences_are_admitted_in_order_of_arrival() -> None:
     assert [call for call, _ in bench.step()] == [3, 4]
 
 
-def test_a_slot_is_emptied_before_it_is_used_again() -> None:
-    bench = make_bench(slots=1)
+def test_without_a_prefix_cache_a_slot_is_emptied_once_before_it_is_used_again() -> None:
+    bench = make_bench(slots=1, kept=0, policy=Policy(keeps=False))
     bench.add(1, max_tokens=1)
-    bench.add(2, max_tokens=1)
+    bench.add(2, max_tokens=2)
     bench.step()
     batch = bench.scheduler.schedule()
-    assert (batch.freed, [item.sequence.slot for item in batch.items]) == ([0], [0])
-
-
-def test_a_slot_is_emptied_once() -> None:
-    bench = make_bench(slots=2)
-    bench.add(1, max_tokens=1)
-    bench.add(2, max_tokens=9)
-    bench.step()
-    assert bench.scheduler.schedule().freed == [0]
-    assert bench.scheduler.schedule().freed == []
+    assert (batch.operations, [item.sequence.slot for item in batch.items]) == ([Forget(0)], [0])
+    bench.compute(batch)
+    assert bench.scheduler.schedule().operations == []
 
 
 def test_a_sequence_that_ends_gives_its_slot_up_and_closes_its_sampler() -> None:
@@ -236,15 +243,17 @@ def test_one_that_gave_way_is_not_overtaken_by_those_that_arrived_later() -> Non
     assert bench.step() == [(1, 1)]
 
 
-def test_the_slot_of_one_that_gave_way_is_emptied() -> None:
-    bench = make_bench(slots=2, cells=10)
-    bench.add(1, 4)
-    second = bench.add(2, 4)
-    bench.step()
-    slot = second.slot
-    bench.step()
-    assert bench.scheduler.schedule().freed == [slot]
-    assert second.slot is None
+def test_one_that_gave_way_computes_only_what_the_others_needed_room_for() -> None:
+    bench = make_bench(slots=2, cells=300, batch_tokens=300)
+    bench.add(1, 100, max_tokens=101)
+    second = bench.add(2, 100, max_tokens=150)
+    while second.slot is not None or second.num_completion == 0:
+        bench.step()
+    owned = len(second.tokens)
+    while second.slot is None:
+        bench.step()
+    assert owned > 100
+    assert 0 < len(second.tokens) - second.num_computed < owned
 
 
 def test_when_the_cache_itself_refuses_a_step_the_youngest_gives_way_until_there_is_room() -> None:
@@ -263,6 +272,242 @@ def test_the_only_one_that_runs_does_not_give_way() -> None:
     bench.step()
     assert not bench.scheduler.shrink()
     assert sequence.slot == 0
+
+
+# Prefixes
+
+
+def prompts(*own: int, common: int = 100) -> list[list[int]]:
+    """Prompts that begin alike, with so many tokens of their own behind."""
+    shared = [token % 250 for token in range(common)]
+    return [
+        shared + [251 + number % 5] + [number % 256] * (count - 1)
+        for number, count in enumerate(own)
+    ]
+
+
+def test_what_was_computed_for_one_prompt_is_not_computed_for_the_next() -> None:
+    bench = make_bench(batch_tokens=200)
+    first, second = prompts(5, 7)
+    bench.add(1, prompt=first, max_tokens=1)
+    bench.run()
+    bench.add(2, prompt=second, max_tokens=3)
+    assert bench.step() == [(2, 7)]
+    bench.run()
+    assert bench.finished[2].cached_tokens == 100
+    assert bench.finished[1].cached_tokens == 0
+
+
+def test_the_same_prompt_again_computes_one_token() -> None:
+    bench = make_bench(batch_tokens=200)
+    (prompt,) = prompts(5)
+    for call in (1, 2):
+        bench.add(call, prompt=prompt, max_tokens=2)
+        shape = bench.step()
+        bench.run()
+    assert shape == [(2, 1)]
+    assert bench.finished[2].cached_tokens == 104
+
+
+def test_the_next_turn_of_a_conversation_goes_on_behind_the_answer() -> None:
+    bench = make_bench(batch_tokens=200)
+    first = bench.add(1, 50, max_tokens=10)
+    bench.run()
+    bench.add(2, prompt=[*first.tokens, 1, 2, 3], max_tokens=1)
+    # The answer's last token was told but never computed.
+    assert bench.step() == [(2, 4)]
+
+
+def test_prompts_that_come_together_wait_for_what_the_first_computes() -> None:
+    bench = make_bench(batch_tokens=64)
+    for call, prompt in enumerate(prompts(5, 5, 5)):
+        bench.add(call, prompt=prompt, max_tokens=1)
+    assert [bench.step() for _ in range(2)] == [[(0, 64)], [(0, 41)]]
+    assert bench.step() == [(1, 5), (2, 5)]
+    assert [bench.finished[call].cached_tokens for call in (0, 1, 2)] == [0, 100, 100]
+
+
+def test_one_that_waits_for_another_s_prefix_goes_on_alone_if_that_is_cancelled() -> None:
+    bench = make_bench(batch_tokens=64)
+    for call, prompt in enumerate(prompts(5, 5)):
+        bench.add(call, prompt=prompt, max_tokens=1)
+    bench.step()
+    bench.scheduler.cancel(0)
+    assert bench.step() == [(1, 41)]
+
+
+def test_a_short_common_beginning_is_not_waited_for() -> None:
+    bench = make_bench(batch_tokens=64)
+    for call, prompt in enumerate(prompts(5, 5, common=20)):
+        bench.add(call, prompt=prompt, max_tokens=1)
+    assert bench.step() == [(0, 25), (1, 25)]
+
+
+def test_what_prompts_share_takes_cells_once() -> None:
+    bench = make_bench(slots=8, cells=200, batch_tokens=200)
+    for call, prompt in enumerate(prompts(5, 5, 5, 5, 5, 5)):
+        bench.add(call, prompt=prompt, max_tokens=4)
+    bench.step()
+    assert bench.scheduler.num_running == 6
+    bench.step()
+    assert bench.scheduler.load(0).cells_used == 100 + 6 * 5
+
+
+def test_scopes_do_not_share() -> None:
+    bench = make_bench(batch_tokens=300)
+    first, second = prompts(5, 5)
+    bench.add(1, prompt=first, max_tokens=2, cache_scope="one")
+    bench.add(2, prompt=second, max_tokens=2, cache_scope="other")
+    assert bench.step() == [(1, 105), (2, 105)]
+    bench.run()
+    bench.add(3, prompt=second, max_tokens=2, cache_scope="third")
+    assert bench.step() == [(3, 105)]
+
+
+def test_without_a_prefix_cache_nothing_is_shared() -> None:
+    bench = make_bench(batch_tokens=300, kept=0, policy=Policy(keeps=False))
+    for call, prompt in enumerate(prompts(5, 5)):
+        bench.add(call, prompt=prompt, max_tokens=1)
+    assert bench.step() == [(0, 105), (1, 105)]
+
+
+def test_kept_cells_are_given_up_for_running_sequences_the_oldest_first() -> None:
+    bench = make_bench(cells=300, batch_tokens=300)
+    for call in (1, 2):
+        bench.add(call, 100, max_tokens=1)
+        bench.run()
+    bench.add(3, 150, max_tokens=1)
+    bench.run()
+    assert bench.scheduler.load(0).cells_cached <= 300
+    bench.add(4, 100, prompt=prompt_of(2, 100), max_tokens=1)
+    assert bench.step() == [(4, 1)]
+
+
+def test_what_leaves_the_cache_comes_back_from_host_memory() -> None:
+    bench = make_bench(slots=1, kept=0, batch_tokens=300, host_bytes=1000)
+    for call in (1, 2):
+        bench.add(call, 100, max_tokens=1)
+        bench.run()
+    bench.add(3, prompt=[*prompt_of(1, 100), 7], max_tokens=1)
+    assert bench.step() == [(3, 1)]
+    assert bench.finished[3].cached_tokens == 100
+
+
+def test_a_model_that_forgets_nothing_halfway_goes_on_from_a_checkpoint() -> None:
+    bench = make_bench(batch_tokens=300, policy=Policy(whole=True), host_bytes=1000)
+    first = bench.add(1, 100, max_tokens=5)
+    assert [bench.step(), bench.step()] == [[(1, 99)], [(1, 1)]]
+    bench.run()
+    bench.add(2, prompt=[*first.tokens[:-1], 1, 2, 3], max_tokens=1)
+    assert bench.step() == [(2, 2)]
+    bench.add(3, prompt=prompt_of(1, 100), max_tokens=1)
+    bench.run()
+    assert bench.finished[3].cached_tokens == 99
+
+
+# Priorities and deadlines
+
+
+def test_requests_of_a_higher_priority_go_first() -> None:
+    bench = make_bench(slots=1)
+    bench.add(0, max_tokens=2)
+    bench.step()
+    bench.add(1, priority=Priority.LOW, max_tokens=1)
+    bench.add(2, max_tokens=1)
+    bench.add(3, max_tokens=1)
+    bench.step()
+    assert [bench.step() for _ in range(3)] == [[(2, 1)], [(3, 1)], [(1, 1)]]
+
+
+def test_a_request_of_higher_priority_takes_the_slot_of_one_of_lower() -> None:
+    bench = make_bench(slots=1)
+    low = bench.add(1, 5, priority=Priority.LOW, max_tokens=4)
+    bench.step()
+    bench.add(2, priority=Priority.HIGH, max_tokens=1)
+    assert bench.step() == [(2, 1)]
+    assert bench.step() == [(1, 1)]
+    bench.run()
+    assert answer_of(low) == alone(prompt_of(1, 5), 4)
+
+
+def test_none_waits_for_ever_behind_a_higher_priority() -> None:
+    bench = make_bench(slots=1)
+    bench.add(0, max_tokens=1)
+    bench.add(1, priority=Priority.LOW, max_tokens=1)
+    bench.step()
+    bench.now += 60.0
+    bench.add(2, priority=Priority.HIGH, max_tokens=1)
+    assert bench.step() == [(1, 1)]
+
+
+def test_a_request_whose_deadline_passes_in_the_queue_is_never_computed() -> None:
+    bench = make_bench(slots=1)
+    sampler = ClosableSampler()
+    bench.add(1)
+    bench.add(2, time_left_s=5.0, sampler=sampler)
+    bench.step()
+    assert bench.scheduler.expire() == []
+    bench.now += 5.0
+    (rejected,) = bench.scheduler.expire()
+    assert (rejected.call, rejected.failure.reason) == (2, "DEADLINE_EXCEEDED")
+    assert (bench.scheduler.num_waiting, sampler.closed) == (0, 1)
+
+
+def test_a_running_request_ends_at_its_deadline() -> None:
+    bench = make_bench(slots=1)
+    bench.add(1, time_left_s=5.0)
+    for _ in range(3):
+        bench.step()
+    bench.now += 6.0
+    (rejected,) = bench.scheduler.expire()
+    assert rejected.failure.metadata == {"completion_tokens": "3"}
+    assert not bench.scheduler.has_work
+
+
+def test_one_that_need_not_wait_has_no_position() -> None:
+    assert make_bench(slots=1).scheduler.position(Priority.NORMAL) == (0, None)
+
+
+def test_the_position_counts_those_that_go_before_and_the_wait_is_learned() -> None:
+    bench = make_bench(slots=2)
+    for call in range(5):
+        bench.add(call, max_tokens=2 if call < 2 else 100)
+    bench.step()
+    assert bench.scheduler.position(Priority.NORMAL) == (3, None)
+    assert bench.scheduler.position(Priority.HIGH) == (0, None)
+    bench.now += 8.0
+    bench.step()
+    assert bench.scheduler.position(Priority.NORMAL) == (3, 16.0)
+
+
+def test_a_full_queue_says_when_to_come_back() -> None:
+    bench = make_bench(slots=1, max_waiting=1)
+    bench.add(1, max_tokens=2)
+    bench.step()
+    bench.now += 3.0
+    bench.step()
+    bench.add(2)
+    bench.step()
+    bench.add(3)
+    with pytest.raises(QueueFull) as caught:
+        bench.scheduler.check_room()
+    assert caught.value.retry_after_s == 6.0
+
+
+def test_the_load_counts_requests_cells_and_tokens() -> None:
+    bench = make_bench(slots=2, cells=500, batch_tokens=300)
+    first, second = prompts(5, 5)
+    bench.add(1, prompt=first, max_tokens=1)
+    bench.run()
+    for call in (2, 3, 4):
+        bench.add(call, prompt=second, max_tokens=10)
+    bench.step()
+    load = bench.scheduler.load(99)
+    assert (load.call, load.slots, load.running, load.waiting) == (99, 2, 2, 1)
+    assert (load.cells, load.cells_used, load.cells_cached) == (500, 105, 5)
+    assert load.prompt_cached_ratio == pytest.approx(200 / 315)
+    assert load.prompt_tokens_per_s == (105 + 5 + 5) / 10
+    assert load.completion_tokens_per_s == 0.3
 
 
 # Cancelling
@@ -377,25 +622,50 @@ def arrivals(draw: st.DrawFn, cells: int) -> Arrival:
     )
 
 
-def check(bench: Bench, batch: Batch, alive: list[Sequence], cells: int, batch_tokens: int) -> None:
+def check(bench: Bench, batch: Batch, alive: list[Sequence], batch_tokens: int) -> None:
     """What holds before every step."""
     running = [sequence for sequence in alive if sequence.slot is not None]
     slots = [sequence.slot for sequence in running]
     assert len(slots) == len(set(slots)) == bench.scheduler.num_running
-    assert len(running) <= 1 or sum(len(sequence.tokens) for sequence in running) <= cells
     assert 0 < sum(item.count for item in batch.items) <= batch_tokens
     assert all(item.count > 0 for item in batch.items)
     assert len({item.sequence.call for item in batch.items}) == len(batch.items)
-    assert batch.items and alive[0] in [item.sequence for item in batch.items]
+    assert alive[0] in [item.sequence for item in batch.items]
 
 
-@given(st.data(), st.integers(1, 4), st.integers(4, 40))
+@pytest.mark.parametrize("kept", [0, 1, 4])
+@pytest.mark.parametrize(
+    ("policy", "host_bytes"),
+    [
+        (Policy(), 0),
+        (Policy(), 1000),
+        (Policy(least_share=0.1), 40),
+        (Policy(keeps=False), 0),
+        (Policy(whole=True), 1000),
+    ],
+    ids=["kept", "saved", "saved-a-few", "nothing-kept", "whole"],
+)
+@given(st.data(), st.integers(1, 4), st.sampled_from([40, 120, 400]), st.integers(1, 5))
+@settings(max_examples=15, deadline=None)
 def test_any_schedule_is_fair_bounded_and_loses_nothing(
-    data: st.DataObject, slots: int, cells: int
+    policy: Policy,
+    host_bytes: int,
+    kept: int,
+    data: st.DataObject,
+    slots: int,
+    cells: int,
+    beginnings: int,
 ) -> None:
-    batch_tokens = data.draw(st.integers(slots, 8))
-    plan = data.draw(st.lists(arrivals(cells), min_size=1, max_size=8))
-    bench = make_bench(slots, cells=cells, batch_tokens=batch_tokens)
+    batch_tokens = data.draw(st.integers(slots, cells // 2))
+    plan = data.draw(st.lists(arrivals(cells), min_size=1, max_size=10))
+    bench = make_bench(
+        slots,
+        cells=cells,
+        batch_tokens=batch_tokens,
+        kept=kept,
+        policy=policy,
+        host_bytes=host_bytes,
+    )
     alive: list[Sequence] = []
     cancels: dict[int, int] = {}
     steps = 0
@@ -408,26 +678,30 @@ def test_any_schedule_is_fair_bounded_and_loses_nothing(
             alive[:] = [sequence for sequence in alive if sequence.call != call]
         if bench.scheduler.has_work:
             batch = bench.scheduler.schedule()
-            check(bench, batch, alive, cells, batch_tokens)
+            check(bench, batch, alive, batch_tokens)
             bench.compute(batch)
+            load = bench.scheduler.load(0)
             alive[:] = [sequence for sequence in alive if sequence.call not in bench.finished]
+            if not bench.scheduler.has_unsettled:
+                assert bench.runner.num_cells == load.cells_used + load.cells_cached <= cells
         steps += 1
 
-    everyone: list[Sequence] = []
+    everyone: list[tuple[Sequence, list[int], Arrival]] = []
     for call, arrival in enumerate(plan):
         for _ in range(arrival.steps_before):
             step()
-        sequence = bench.add(call, arrival.prompt_tokens, max_tokens=arrival.max_tokens)
+        prompt = prompt_of(call % beginnings, arrival.prompt_tokens)
+        sequence = bench.add(call, prompt=prompt, max_tokens=arrival.max_tokens)
         alive.append(sequence)
-        everyone.append(sequence)
+        everyone.append((sequence, prompt, arrival))
         if arrival.cancelled_after is not None:
             cancels[call] = steps + arrival.cancelled_after
     # The oldest moves on in every step, so this is how long all of them can take.
     for _ in range(sum(arrival.prompt_tokens + arrival.max_tokens for arrival in plan)):
         step()
     assert not bench.scheduler.has_work
-    for sequence, arrival in zip(everyone, plan, strict=True):
-        wanted = alone(prompt_of(sequence.call, arrival.prompt_tokens), arrival.max_tokens)
+    for sequence, prompt, arrival in everyone:
+        wanted = alone(prompt, arrival.max_tokens)
         assert answer_of(sequence) == wanted[: sequence.num_completion]
         if arrival.cancelled_after is None:
             assert bench.finished[sequence.call].reason is FinishReason.LENGTH

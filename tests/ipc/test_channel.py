@@ -15,6 +15,7 @@ from corral_server.errors import FieldViolation, InvalidFields
 from corral_server.ipc import channel as channels
 from corral_server.ipc.channel import MAX_FRAME_BYTES, AsyncChannel, Channel, ChannelClosed
 from corral_server.ipc.messages import (
+    AskLoad,
     Cancel,
     Command,
     Counted,
@@ -25,6 +26,7 @@ from corral_server.ipc.messages import (
     Embed,
     Embedded,
     EngineFacts,
+    EngineLoad,
     Failure,
     LoadFailed,
     Loading,
@@ -48,6 +50,7 @@ from corral_server.request import (
     FinishReason,
     GenerationRequest,
     Message,
+    Priority,
     SamplingParams,
     Started,
     StopParams,
@@ -84,6 +87,9 @@ SUBMIT = Submit(
         stop=StopParams(strings=("a", "é"), token_ids=(1, 2), include_stop=True, ignore_eos=True),
         max_tokens=7,
         wants_tokens=True,
+        cache_scope="é",
+        priority=Priority.HIGH,
+        time_left_s=1.5,
     ),
 )
 COMMANDS: list[Command] = [
@@ -103,6 +109,7 @@ COMMANDS: list[Command] = [
     Tokenize(4, "text", add_special=True, parse_special=False),
     Detokenize(5, (1, 2), unparse_special=True),
     CountTokens(6, CONVERSATION),
+    AskLoad(7),
 ]
 REPORTS: list[Report] = [
     Probed(
@@ -124,6 +131,7 @@ REPORTS: list[Report] = [
     LoadFailed(FAILURE),
     Rejected(1, FAILURE),
     Output(1, Started(prompt_tokens=3)),
+    Output(1, Started(prompt_tokens=3, queue_position=2, estimated_wait_s=0.5)),
     Output(1, Delta(text="é", completion_tokens=2, tokens=(Token(5, b"\xc3"), Token(6, b"\xa9")))),
     *(
         Output(
@@ -144,6 +152,20 @@ REPORTS: list[Report] = [
     Tokenized(3, (Token(1, b"\xff"),)),
     Detokenized(4, b"\xff\0"),
     Counted(5, 6),
+    EngineLoad(
+        call=7,
+        slots=8,
+        running=3,
+        waiting=2,
+        max_waiting=256,
+        cells=8192,
+        cells_used=1000,
+        cells_cached=500,
+        completion_tokens_per_s=99.5,
+        prompt_tokens_per_s=1000.0,
+        prompt_cached_ratio=0.5,
+        estimated_wait_s=None,
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.model import LlamaModel
+from corral_server.llama.prefilter import Reach
 from corral_server.llama.sampler import LlamaSampler
 from corral_server.request import SamplingParams
 from tiny_llama import make_context
@@ -156,6 +157,32 @@ def test_a_frequency_penalty_grows_with_every_repetition(
     penalty = float(logits[first] - logits[second]) / 2.5
     picked = draw(context, 4, temperature=0.0, frequency_penalty=penalty)
     assert picked[:4] == [first, first, first, second]
+
+
+def test_bias_and_penalties_touch_some_tokens_only(context: LlamaContext) -> None:
+    params = SamplingParams(temperature=0.0, presence_penalty=1.0, repeat_last_n=3)
+    sampler = LlamaSampler(params, vocab_size=context.logits(1).shape[1], bias={7: 1.0, 8: 0.0})
+    sampler.accept([1, 2, 3, 4])
+    assert sorted(sampler.touched) == [2, 3, 4, 7, 8]
+    token = sampler.sample(context, len(PROMPT) - 1)
+    assert sorted(sampler.touched) == sorted([3, 4, token, 7, 8])
+    sampler.close()
+
+
+def test_without_bias_and_penalties_no_token_is_touched(context: LlamaContext) -> None:
+    sampler = LlamaSampler(SamplingParams(), vocab_size=context.logits(1).shape[1], bias={})
+    sampler.accept([1, 2, 3, 4])
+    sampler.sample(context, len(PROMPT) - 1)
+    assert not len(sampler.touched)
+    sampler.close()
+
+
+@pytest.mark.parametrize(("biases", "expected"), [(0, Reach(40)), (512, Reach(40)), (513, None)])
+def test_with_very_many_biases_anybody_is_within_reach(biases: int, expected: Reach | None) -> None:
+    bias = dict.fromkeys(range(biases), 1.0)
+    sampler = LlamaSampler(SamplingParams(top_k=40), vocab_size=1000, bias=bias)
+    assert sampler.reach == expected
+    sampler.close()
 
 
 # Chance

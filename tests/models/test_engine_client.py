@@ -289,6 +289,16 @@ async def test_questions_are_answered(ready_engine: Launch) -> None:
     assert (raw, counted) == (b"hi", PROMPT_TOKENS)
 
 
+async def test_an_engine_tells_how_busy_it_is(ready_engine: Launch) -> None:
+    async with ready_engine(estimated_wait_s=0.5) as engine:
+        idle = await engine.load_report()
+        async with aclosing(engine.generate(ask(Prompts.HOLD))) as events:
+            await anext(events)
+            busy = await engine.load_report()
+    assert (idle.running, busy.running) == (0, 1)
+    assert busy.estimated_wait_s == 0.5
+
+
 async def test_leaving_an_answer_early_cancels_it(ready_engine: Launch) -> None:
     async with ready_engine() as engine:
         async with aclosing(engine.generate(ask(Prompts.HOLD))) as events:

@@ -22,6 +22,7 @@ from corral_server.request import (
     Conversation,
     GenerationRequest,
     Message,
+    Priority,
     SamplingParams,
     TextPrompt,
     TokenPrompt,
@@ -165,6 +166,8 @@ SIZES: list[tuple[Callable[..., Any], Callable[[int], Any], int, str]] = [
     (to_generation, lambda n: generate(stop=stop_ids(n)), 64, "stop.token_ids"),
     (to_generation, lambda n: generate(request_id="x" * n), 128, "request_id"),
     (to_generation, lambda n: generate(request_id="é" * n), 128, "request_id"),
+    (to_generation, lambda n: generate(cache_scope="é" * n), 128, "cache_scope"),
+    (to_chat, lambda n: chat(cache_scope="x" * n), 128, "cache_scope"),
     (convert.embed, lambda n: embed(request_id="é" * n), 128, "request_id"),
     (convert.embed, lambda n: embed(*["x"] * n), 4096, "inputs"),
     (convert.embed, lambda n: embed("ok", "x" * n), 4 * MIB, "inputs[1].text"),
@@ -244,6 +247,10 @@ BAD: list[tuple[Callable[..., Any], Any, list[str]]] = [
         ["stop.strings[1]"],
     ),
     (to_generation, generate(request_id="a\nb"), ["request_id"]),
+    (to_generation, generate(cache_scope="a\nb"), ["cache_scope"]),
+    (to_chat, chat(cache_scope="\0"), ["cache_scope"]),
+    (to_generation, generate(priority=4), ["priority"]),
+    (to_chat, chat(priority=-1), ["priority"]),
     (convert.embed, embed("x", request_id="a\nb"), ["request_id"]),
     (convert.embed, inference_pb2.EmbedRequest(), ["inputs"]),
     (convert.embed, embed("x", ""), ["inputs[1].text"]),
@@ -380,6 +387,20 @@ def test_a_conversation_arrives_whole() -> None:
 def test_thinking_is_left_to_the_template_unless_it_is_set() -> None:
     prompt = to_chat(chat()).prompt
     assert isinstance(prompt, Conversation) and prompt.enable_thinking is None
+
+
+@pytest.mark.parametrize("kind", GENERATE + CHAT)
+def test_who_shares_a_prompt_and_who_goes_first_is_taken_as_asked(kind: Any) -> None:
+    ask, convert_it = (generate, to_generation) if kind in GENERATE else (chat, to_chat)
+    plain = convert_it(ask(kind))
+    assert (plain.cache_scope, plain.priority) == ("", Priority.NORMAL)
+    for number, priority in (
+        (inference_pb2.PRIORITY_LOW, Priority.LOW),
+        (inference_pb2.PRIORITY_NORMAL, Priority.NORMAL),
+        (inference_pb2.PRIORITY_HIGH, Priority.HIGH),
+    ):
+        asked = convert_it(ask(kind, cache_scope="tenant 7", priority=number))
+        assert (asked.cache_scope, asked.priority) == ("tenant 7", priority)
 
 
 def test_a_request_id_is_kept_or_made() -> None:

@@ -3,18 +3,23 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 
 from corral.v1 import chat_pb2, model_pb2, sampling_pb2, tokenization_pb2, usage_pb2
 from corral.v1 import inference_pb2 as pb
 from corral.v1 import model_manager_pb2 as manager_pb
 from corral_server.models.engine_client import EngineClient
-from corral_server.request import TextPrompt
-from fake_engine import PROMPT_TOKENS, SEQUENCE_LIMIT, Prompts, text_of
+from corral_server.request import Priority, TextPrompt
+from corral_server.rpc.call import Call
+from corral_server.rpc.inference import Inference
+from fake_engine import PROMPT_TOKENS, SEQUENCE_LIMIT, Echo, Prompts, text_of
 from rpc.service import Service, last, refusal
 from watch import open_files, settled
 
@@ -122,6 +127,68 @@ def assert_in_force(sampling: sampling_pb2.SamplingParams) -> None:
     assert (sampling.seed, sampling.temperature, dict(sampling.logit_bias)) == (7, 0.5, {3: 1.0})
     fields = [field.name for field in sampling.DESCRIPTOR.fields if field.has_presence]
     assert [name for name in fields if not sampling.HasField(name)] == []
+
+
+@pytest.mark.parametrize("way", STREAMS)
+async def test_a_stream_begins_by_telling_how_long_it_waits(service: Service, way: str) -> None:
+    await service.load()
+    started = (await WAYS[way](service)(Prompts.QUEUED).read()).started
+    assert started.queue_position == 2
+    assert started.estimated_wait.ToMilliseconds() == 1500
+    started = (await WAYS[way](service)().read()).started
+    assert started.queue_position == 0 and not started.HasField("estimated_wait")
+
+
+async def echo(call: Any) -> Echo:
+    """What the engine heard of a request for `Prompts.ECHO`."""
+    if not hasattr(call, "read"):
+        answer = await call
+        text = answer.text if hasattr(answer, "text") else answer.message.content
+    else:
+        text = "".join([event.delta.text async for event in call])
+    return msgspec.json.decode(text.partition("}")[0] + "}", type=Echo)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_scope_and_priority_reach_the_engine(service: Service, way: str) -> None:
+    await service.load()
+    asked = {"cache_scope": "tenant", "priority": pb.PRIORITY_HIGH}
+    assert await echo(WAYS[way](service)(Prompts.ECHO, **asked)) == Echo(
+        cache_scope="tenant", priority=Priority.HIGH, time_left_s=None
+    )
+
+
+@pytest.mark.parametrize("way", ["Generate", "GenerateStream"])
+async def test_what_the_deadline_leaves_reaches_the_engine(service: Service, way: str) -> None:
+    await service.load()
+    request = {"Generate": generate, "GenerateStream": generate_stream}[way](Prompts.ECHO)
+    left_s = (await echo(getattr(service.inference, way)(request, timeout=60))).time_left_s
+    # gRPC rounds what it sends up.
+    assert left_s is not None and 50 < left_s < 61
+
+
+async def test_a_load_that_is_waited_for_takes_from_what_the_deadline_leaves(
+    service: Service, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    source = service.source("m", at_load="wait", gate=str(gate))
+    loading = service.models.LoadModel(manager_pb.LoadModelRequest(id="m", source=source))
+    await loading.read()
+    call = Call("Generate", "here", deadline=time.monotonic() + 60)
+    asked = Inference(service.registry).Generate(generate(Prompts.ECHO, model="m"), call)
+    answer = asyncio.ensure_future(echo(asyncio.create_task(asked)))
+    await settled(lambda: service.registry.resolve("m").callers_waiting == 1)
+    left_while_loading_s = call.time_left_s
+    await asyncio.to_thread(gate.write_bytes, b"go")
+    left_s = (await answer).time_left_s
+    assert left_s is not None and left_while_loading_s is not None
+    assert 0 < left_s < left_while_loading_s
+
+
+async def test_after_the_deadline_nothing_is_left() -> None:
+    assert Call("Generate", "here", deadline=time.monotonic() - 1).time_left_s == 0
+    assert Call("Generate", "here").time_left_s is None
 
 
 @pytest.mark.parametrize(("unary", "stream"), [("Generate", STREAMS[0]), ("Chat", STREAMS[1])])

@@ -1,6 +1,7 @@
 """The bounds that are enforced are those the contract promises: its comments are read for them."""
 
 import re
+from math import log2
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def comment(file: str, message: str, field: str) -> str:
 def promised(bounds: Range) -> str:
     if bounds is limits.KEEP_ALIVE_S:
         return f"{bounds.low:g} to {bounds.high / (24 * 3600):g} days"
+    if bounds is limits.STEP_TARGET_S:
+        return f"{bounds.low * 1000:g} ms to {bounds.high:g} s"
+    if bounds is limits.HOST_CACHE_BYTES:
+        return f"{bounds.low:g} to 2^{log2(bounds.high):g}"
     low, high = f"{bounds.low:.15g}", f"{bounds.high:.15g}".replace("1000000000", "1e9")
     return f"Above {low}, to {high}." if bounds.above else f"{low} to {high}"
 
@@ -35,6 +40,8 @@ RANGES = [
     *(("model", "LoadOptions", name, r) for name, r in limits.LOAD.items()),
     *(("model", "RopeScaling", name, r) for name, r in limits.ROPE.items()),
     ("model", "LoadOptions", "tensor_split", limits.TENSOR_SPLIT),
+    ("model", "LoadOptions", "step_target", limits.STEP_TARGET_S),
+    ("model", "LoadOptions", "host_cache_bytes", limits.HOST_CACHE_BYTES),
     ("model", "LoraAdapter", "scale", limits.LORA_SCALE),
     ("model_manager", "LoadModelRequest", "keep_alive", limits.KEEP_ALIVE_S),
     ("model_manager", "SearchHubRequest", "limit", limits.HUB_LIMIT),
@@ -93,6 +100,7 @@ MOST = [
         ("inference", message, "request_id", limits.MAX_REQUEST_ID)
         for message in (*GENERATING, *EMBEDDING)
     ),
+    *(("inference", message, "cache_scope", limits.MAX_CACHE_SCOPE) for message in GENERATING),
 ]
 
 

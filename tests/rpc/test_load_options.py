@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,6 +121,9 @@ def all_options(draw: st.DrawFn) -> LoadOptions:
         pooling=draw(st.none() | st.sampled_from(Pooling)),
         chat_template=draw(st.none() | st.text(min_size=1, max_size=20)),
         default_sampling=draw(st.just(SamplingParams()) | samplings()),
+        step_target_s=draw(st.integers(10**6, 60 * 10**9)) / 1e9,
+        prefix_cache=draw(st.booleans()),
+        host_cache_bytes=draw(st.none() | whole(limits.HOST_CACHE_BYTES)),
     )
 
 
@@ -130,7 +134,8 @@ def test_options_come_back_as_they_were(given_options: LoadOptions) -> None:
 
 def test_every_option_of_the_contract_has_its_place() -> None:
     names = {field.name for field in model_pb2.LoadOptions.DESCRIPTOR.fields}
-    assert names == set(LoadOptions.__struct_fields__)
+    fields = set(LoadOptions.__struct_fields__)
+    assert names - fields == {"step_target"} and fields - names == {"step_target_s"}
 
 
 def test_what_is_left_out_takes_its_default() -> None:
@@ -140,6 +145,7 @@ def test_what_is_left_out_takes_its_default() -> None:
 def test_what_the_engine_decides_is_absent() -> None:
     message = load_options.to_message(LoadOptions())
     absent = {"context_size", "threads", "ubatch_size", "rope", "pooling", "default_sampling"}
+    absent.add("host_cache_bytes")
     for name in absent:
         assert not _is_set(message, name), name
     for field in message.DESCRIPTOR.fields:
@@ -154,6 +160,8 @@ def _is_set(message: Message, name: str) -> bool:
 def test_a_false_or_a_zero_that_is_set_is_taken() -> None:
     read_back = read(options(use_mmap=False, gpu_layers=0, max_waiting=0))
     assert (read_back.use_mmap, read_back.gpu_layers, read_back.max_waiting) == (False, 0, 0)
+    read_back = read(options(prefix_cache=False, host_cache_bytes=0))
+    assert (read_back.prefix_cache, read_back.host_cache_bytes) == (False, 0)
 
 
 def test_sampling_is_taken_over_the_defaults_field_by_field() -> None:
@@ -180,6 +188,25 @@ def test_numbers_keep_to_their_bounds(name: str) -> None:
         assert getattr(read(options(**{name: int(value)}, **beside)), name) == value
     for value in outside:
         assert set(refused(options(**{name: int(value)}, **beside))) == {name}, value
+
+
+@pytest.mark.parametrize("nanos", [1_000_000, 50_000_000, 60 * 10**9])
+def test_a_step_may_aim_at_a_millisecond_or_a_minute(nanos: int) -> None:
+    target = Duration(seconds=nanos // 10**9, nanos=nanos % 10**9)
+    assert read(options(step_target=target)).step_target_s == nanos / 1e9
+
+
+@pytest.mark.parametrize(
+    "target", [Duration(), Duration(nanos=999_999), Duration(seconds=60, nanos=1)]
+)
+def test_a_step_cannot_aim_beyond(target: Duration) -> None:
+    assert refused(options(step_target=target)) == ["step_target"]
+
+
+def test_the_host_cache_keeps_to_its_bounds() -> None:
+    assert read(options(host_cache_bytes=2.0**50)).host_cache_bytes == 2**50
+    for value in (-1.0, 2.0**50 + 1, math.nan, math.inf, -math.inf):
+        assert refused(options(host_cache_bytes=value)) == ["host_cache_bytes"], value
 
 
 @pytest.mark.parametrize("name", limits.ROPE)

@@ -46,12 +46,13 @@ from corral.errors import (
     ServerDraining,
     ServerUnreachable,
     SlowConsumer,
+    Unauthenticated,
     Unavailable,
 )
 from corral.messages import assistant, define_tool, system, tool, user
 from corral.sync import AnswerStream, Client, EmbeddingStream, ModelWatch
 from corral.v1.chat_pb2 import Message, Role, Tool, ToolCall
-from corral.v1.inference_pb2 import Finished, Started
+from corral.v1.inference_pb2 import Finished, Priority, Started
 from corral.v1.model_manager_pb2 import (
     HubFile,
     HubRepo,
@@ -77,6 +78,7 @@ from corral.v1.model_pb2 import (
     SplitMode,
 )
 from corral.v1.sampling_pb2 import SamplingParams
+from corral.v1.server_pb2 import ModelLoad
 from corral.v1.tokenization_pb2 import Token
 from corral.v1.usage_pb2 import FinishReason, Timings, Usage
 
@@ -131,6 +133,7 @@ __all__ = [
     "ModelFailed",
     "ModelFileInvalid",
     "ModelFileNotFound",
+    "ModelLoad",
     "ModelLoadFailed",
     "ModelNotFound",
     "ModelSource",
@@ -142,6 +145,7 @@ __all__ = [
     "PathNotAllowed",
     "PermissionDenied",
     "Pooling",
+    "Priority",
     "PullProgress",
     "PulledModel",
     "QueueFull",
@@ -160,6 +164,7 @@ __all__ = [
     "Token",
     "Tool",
     "ToolCall",
+    "Unauthenticated",
     "Unavailable",
     "Usage",
     "assistant",

@@ -12,6 +12,7 @@ CorralError
 ├── PermissionDenied
 │   ├── PathNotAllowed         the server may not load from there
 │   └── HubAccessDenied        the Hub wants a token, or access to be asked for
+├── Unauthenticated            the server wants a token, and got none or another
 ├── Conflict
 │   ├── LoadConflict           the id is loaded with another specification
 │   └── DuplicateRequestId     a request of this id is running
@@ -36,7 +37,7 @@ CorralError
 │   └── ModelUnloaded          the model was unloaded while the call waited or ran
 ├── DataLoss
 │   └── HubDataCorrupt         what was downloaded is not what the Hub announced
-├── DeadlineExceeded           the timeout given to the call passed
+├── DeadlineExceeded           the timeout given to the call passed, here or at the server
 ├── Cancelled                  the call was cancelled
 └── InternalError              a fault of the server; `request_id` finds it in the log
 
@@ -142,6 +143,10 @@ class HubAccessDenied(PermissionDenied):
     """The Hub wants a token from the server, or access to be asked for."""
 
 
+class Unauthenticated(CorralError):
+    """The server wants a token, and this call brought none or another."""
+
+
 class Conflict(CorralError):
     """The name is taken."""
 
@@ -239,7 +244,7 @@ class HubDataCorrupt(DataLoss):
 
 
 class DeadlineExceeded(CorralError):
-    """The timeout given to the call passed."""
+    """The timeout given to the call passed, here or while the request waited at the server."""
 
 
 class Cancelled(CorralError):
@@ -277,12 +282,15 @@ BY_REASON: Mapping[str, type[CorralError]] = {
     "HUB_UNAVAILABLE": HubUnavailable,
     "HUB_DATA_CORRUPT": HubDataCorrupt,
     "DISK_FULL": DiskFull,
+    "UNAUTHENTICATED": Unauthenticated,
+    "DEADLINE_EXCEEDED": DeadlineExceeded,
 }
 
 BY_CODE: Mapping[grpc.StatusCode, type[CorralError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
     grpc.StatusCode.ALREADY_EXISTS: Conflict,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,

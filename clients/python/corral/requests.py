@@ -20,6 +20,7 @@ from corral.v1.inference_pb2 import (
     EmbedStreamRequest,
     GenerateRequest,
     GenerateStreamRequest,
+    Priority,
     TokenizeRequest,
 )
 from corral.v1.model_manager_pb2 import (
@@ -51,6 +52,7 @@ from corral.words import (
     FlashAttentionWord,
     ModeWord,
     PoolingWord,
+    PriorityWord,
     RopeScalingWord,
     SplitModeWord,
     all_named,
@@ -61,6 +63,9 @@ Prompt: TypeAlias = str | Sequence[int]  # a text, or tokens taken as they are
 
 AnyGenerate = TypeVar("AnyGenerate", GenerateRequest, GenerateStreamRequest)
 AnyChat = TypeVar("AnyChat", ChatRequest, ChatStreamRequest)
+AnyAnswer = TypeVar(
+    "AnyAnswer", GenerateRequest, GenerateStreamRequest, ChatRequest, ChatStreamRequest
+)
 AnyEmbed = TypeVar("AnyEmbed", EmbedRequest, EmbedStreamRequest)
 
 
@@ -90,6 +95,8 @@ class AnswerOptions(SamplingOptions, total=False):
     include_stop: bool  # whether the matched text stays in the answer
     ignore_eos: bool  # whether the model's own end of answer is ignored
     tokens: bool  # whether the tokens come along, each with its bytes
+    cache_scope: str | None  # who shares what is computed for the prompt; default: all without one
+    priority: Priority | PriorityWord | None  # which waiting requests go first; default normal
 
 
 class GenerateOptions(AnswerOptions, total=False):
@@ -147,6 +154,8 @@ class PlainEngineOptions(TypedDict, total=False):
     use_mmap: bool | None  # whether the file is mapped instead of read; default: it is
     use_mlock: bool | None  # whether the weights are kept from being swapped out
     chat_template: str | None  # Jinja template used instead of the file's
+    prefix_cache: bool | None  # whether computed prompts are kept for later ones; default: they are
+    host_cache_bytes: float | None  # memory for what leaves the KV cache; default: by the model
 
 
 class EngineOptions(PlainEngineOptions, total=False):
@@ -160,6 +169,7 @@ class EngineOptions(PlainEngineOptions, total=False):
     rope: RopeScaling | RopeOptions | None  # default: as the file says
     lora: Iterable[LoraAdapter | LoraOptions]  # adapters applied to the weights
     default_sampling: SamplingParams | SamplingOptions | None  # where a request leaves one out
+    step_target: float | None  # seconds one step should take while answers run; default 0.05
 
 
 class ServingOptions(EngineOptions, total=False):
@@ -231,6 +241,7 @@ def _load_options(
     rope: RopeScaling | RopeOptions | None = None,
     lora: Iterable[LoraAdapter | LoraOptions] = (),
     default_sampling: SamplingParams | SamplingOptions | None = None,
+    step_target: float | None = None,
     **plain: Unpack[PlainEngineOptions],
 ) -> LoadOptions:
     return LoadOptions(
@@ -246,6 +257,7 @@ def _load_options(
             if isinstance(default_sampling, dict)
             else default_sampling
         ),
+        step_target=_duration(step_target),
         **plain,
     )
 
@@ -317,7 +329,7 @@ def chat(
 
 
 def _fill(
-    request: GenerateRequest | GenerateStreamRequest | ChatRequest | ChatStreamRequest,
+    request: AnyAnswer,
     *,
     model: str | None = None,
     request_id: str | None = None,
@@ -327,6 +339,8 @@ def _fill(
     include_stop: bool = False,
     ignore_eos: bool = False,
     tokens: bool = False,
+    cache_scope: str | None = None,
+    priority: Priority | PriorityWord | None = None,
     **sampling: Unpack[SamplingOptions],
 ) -> None:
     """Sets the fields that the four requests for text share."""
@@ -344,6 +358,8 @@ def _fill(
         )
     )
     request.output.tokens = tokens
+    request.cache_scope = cache_scope or ""
+    request.MergeFrom(type(request)(priority=named(Priority, priority)))
 
 
 def embed(

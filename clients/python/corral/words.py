@@ -11,6 +11,7 @@ CapabilityWord: TypeAlias = Literal["generate", "chat", "embed"]
 FlashAttentionWord: TypeAlias = Literal["auto", "on", "off"]
 ModeWord: TypeAlias = Literal["server", "direct"]
 PoolingWord: TypeAlias = Literal["mean", "cls", "last"]
+PriorityWord: TypeAlias = Literal["low", "normal", "high"]
 RopeScalingWord: TypeAlias = Literal["none", "linear", "yarn"]
 SplitModeWord: TypeAlias = Literal["none", "layer", "row"]
 

@@ -1,19 +1,15 @@
-"""Ask twice in one conversation, with asyncio. Needs a server: corral serve"""
+"""Ask twice in one conversation and print the answers while they are written. Needs a server:
+corral serve"""
 
-import asyncio
+from corral import Client, assistant, system, user
 
-from corral import system, user
-from corral.aio import Client
-
-
-async def main() -> None:
-    messages = [system("Answer briefly.")]
-    async with Client() as client:
-        for question in ("What is the capital of France?", "And of Italy?"):
-            messages.append(user(question))
-            answer = await client.inference.chat(messages, temperature=0)
-            messages.append(answer.message)
-            print(f"{question}\n  {answer}")
-
-
-asyncio.run(main())
+messages = [system("Answer briefly.")]
+with Client() as client:
+    for question in ("What is the capital of France?", "And of Italy?"):
+        print(">", question)
+        messages.append(user(question))
+        stream = client.inference.chat_stream(messages, temperature=0)
+        for delta in stream:
+            print(delta, end="", flush=True)
+        print()
+        messages.append(assistant(stream.text))

@@ -1,15 +1,14 @@
-"""Find which of five sentences is nearest to a question. Needs a server: corral serve
+"""Find which of five sentences is nearest to a sentence. Needs a server: corral serve
 
-With the demo model the numbers are right but mean little; name a model made for it:
-python embed.py hf:OWNER/REPO:QUANTIZATION
+The demo model finds like words; a model made for it finds like meaning: hf:OWNER/REPO:Q8_0 or any
+other source instead of "demo".
 """
 
-import sys
 from operator import mul
 
 from corral import Client
 
-QUESTION = "Where can I eat something?"
+QUESTION = "A dog sleeps on the warm stones."
 SENTENCES = [
     "The restaurant opens at noon.",
     "The train to Rome leaves at nine.",
@@ -19,12 +18,12 @@ SENTENCES = [
 ]
 
 with Client() as client:
-    source = sys.argv[1] if len(sys.argv) > 1 else "demo"
-    client.models.load("embedder", source, capabilities=["embed"])
+    client.models.load("embedder", "demo", capabilities=["embed"])
     question, *sentences = client.inference.embed([QUESTION, *SENTENCES], model="embedder").vectors
     client.models.unload("embedder")
 
+print(QUESTION)
 # Vectors have length 1: the sum of products is the cosine of the angle between two.
 likeness = [sum(map(mul, question, sentence)) for sentence in sentences]
 for number, sentence in sorted(zip(likeness, SENTENCES, strict=True), reverse=True):
-    print(f"{number:+.3f} {sentence}")
+    print(f"{number:.2f} {sentence}")

@@ -38,6 +38,22 @@ Default = Annotated[
 Address = Annotated[
     str | None, typer.Option(metavar="HOST:PORT", help="Where to listen. Default: 127.0.0.1:50051.")
 ]
+TlsCert = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="Serve over TLS with this certificate, PEM. Needs --tls-key."
+    ),
+]
+TlsKey = Annotated[
+    str | None, typer.Option(metavar="FILE", help="The certificate's private key, PEM.")
+]
+TokenFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Serve only those who show one of its tokens, one on a line. Health stays open.",
+    ),
+]
 Budget = Annotated[
     str | None,
     typer.Option(
@@ -62,6 +78,9 @@ class Flags:
     model: Sequence[str] | None = None
     default: str | None = None
     address: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    token_file: str | None = None
     budget: str | None = None
     grace: str | None = None
     log_level: str | None = None
@@ -71,6 +90,9 @@ class Flags:
         keys: list[tuple[str, KeyPath, str | None]] = [
             ("--default", DEFAULT_MODEL, self.default),
             ("--address", ("server", "address"), self.address),
+            ("--tls-cert", ("server", "tls_cert"), self.tls_cert),
+            ("--tls-key", ("server", "tls_key"), self.tls_key),
+            ("--token-file", ("server", "token_file"), self.token_file),
             ("--budget", BUDGET, self.budget),
             ("--grace", ("server", "grace"), self.grace),
             ("--log-level", ("server", "log_level"), self.log_level),

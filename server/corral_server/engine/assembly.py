@@ -2,19 +2,26 @@
 
 from dataclasses import dataclass
 
-from corral_server.config import Mode
+from corral_server.config import LoadOptions, Mode
 from corral_server.engine.direct import DirectRunner, DirectScheduler
 from corral_server.engine.embedder import DirectEmbedder, LlamaEmbedder
 from corral_server.engine.embedding_inputs import InputEncoder
 from corral_server.engine.embedding_scheduler import EmbeddingScheduler
 from corral_server.engine.embeddings import Embedder, Embeddings
+from corral_server.engine.host_cache import HostCache
+from corral_server.engine.kv_cache import KvCache, Policy
 from corral_server.engine.loop import Runner
+from corral_server.engine.pace import Pace
 from corral_server.engine.plan import Plan
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.engine.runner import LlamaRunner
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.warm_up import WarmContexts
 from corral_server.engine.weights import Weights
+
+# Part of the cells that finished sequences may take without being found: less where nothing is lost
+# when they go.
+_SHARE_IF_SAVED, _SHARE_IF_LOST = 1 / 16, 1 / 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,32 +33,43 @@ class Generation:
 
 
 def make_generation(
-    plan: Plan, weights: Weights, contexts: WarmContexts, *, max_waiting: int
+    plan: Plan, weights: Weights, contexts: WarmContexts, load: LoadOptions
 ) -> Generation:
     options = plan.generation
     vocabulary = weights.model.vocabulary
     if options is None:
-        idle = Scheduler(slots=0, cells=0, batch_tokens=0, max_waiting=0)
-        return Generation(idle, None)
+        nothing = KvCache(cells=0, slots=0, policy=Policy(keeps=False))
+        pace = Pace(target_s=load.step_target_s, batch_tokens=0)
+        return Generation(Scheduler(slots=0, cache=nothing, pace=pace, max_waiting=0), None)
     batch_tokens = options.batch_size
+    pace = Pace(target_s=load.step_target_s, batch_tokens=batch_tokens)
     if contexts.generation is None:
         direct = DirectRunner(
             lambda size: weights.passing_context(options, size),
             vocabulary,
             batch_tokens=batch_tokens,
         )
-        waits = DirectScheduler(
-            cells=options.context_size, batch_tokens=batch_tokens, max_waiting=max_waiting
-        )
+        waits = DirectScheduler(cells=options.context_size, pace=pace, max_waiting=load.max_waiting)
         return Generation(waits, direct)
-    scheduler = Scheduler(
-        slots=options.slots,
+    cache = KvCache(
         cells=contexts.generation.size,
-        batch_tokens=batch_tokens,
-        max_waiting=max_waiting,
+        slots=options.sequences,
+        policy=Policy(
+            keeps=load.prefix_cache,
+            whole=not contexts.can_truncate,
+            least_share=_SHARE_IF_SAVED if plan.host_cache_bytes else _SHARE_IF_LOST,
+        ),
+        host=_host_cache(plan, whole=not contexts.can_truncate),
     )
+    scheduler = Scheduler(slots=options.slots, cache=cache, pace=pace, max_waiting=load.max_waiting)
     runner = LlamaRunner(contexts.generation, vocabulary, batch_tokens=batch_tokens)
     return Generation(scheduler, runner)
+
+
+def _host_cache(plan: Plan, *, whole: bool) -> HostCache | None:
+    if not plan.host_cache_bytes:
+        return None
+    return HostCache(budget_bytes=plan.host_cache_bytes, whole=whole)
 
 
 def make_embeddings(

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 from corral_server.engine.batch import Batch
+from corral_server.engine.kv_cache import KvCache, Policy
+from corral_server.engine.pace import Pace
 from corral_server.engine.runner import LlamaRunner, make_sampler
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Sequence
@@ -18,12 +20,13 @@ OpenContext = Callable[[int], LlamaContext]
 class DirectScheduler(Scheduler):
     """One request at a time, and one more step behind the last, in which its slot is emptied."""
 
-    def __init__(self, *, cells: int, batch_tokens: int, max_waiting: int) -> None:
-        super().__init__(slots=1, cells=cells, batch_tokens=batch_tokens, max_waiting=max_waiting)
+    def __init__(self, *, cells: int, pace: Pace, max_waiting: int) -> None:
+        self._cells = KvCache(cells=cells, slots=1, policy=Policy(keeps=False))
+        super().__init__(slots=1, cache=self._cells, pace=pace, max_waiting=max_waiting)
 
     @property
     def has_work(self) -> bool:
-        return super().has_work or bool(self._emptied)
+        return super().has_work or self._cells.has_operations
 
 
 class DirectRunner:
@@ -48,14 +51,21 @@ class DirectRunner:
 
     def execute(self, batch: Batch) -> list[int]:
         """As LlamaRunner does; a batch of nothing only ends the request before."""
-        if batch.freed:
+        if batch.operations:
+            # With nothing kept and nothing shared, all there is to do is to empty the slot.
             self.close()
-            batch.freed.clear()
+            batch.operations.clear()
         if not batch.items:
             return []
         if self._runner is None:
             self._runner = self._open(batch.items[0].sequence)
         return self._runner.execute(batch)
+
+    def interrupt(self) -> None:
+        """Ends an `execute` that runs on another thread."""
+        runner = self._runner
+        if runner is not None:
+            runner.interrupt()
 
     def _open(self, sequence: Sequence) -> LlamaRunner:
         self._context = self._open_context(sequence.max_length)

@@ -49,7 +49,9 @@ def load(channel: Channel, resources: ExitStack) -> EngineLoop:
     channel.send([Loading(LoadStage.WARMING, 0.0)])
     contexts = warm_up(plan, weights, resources)
     loop = _make_loop(channel, start, plan, weights, contexts)
-    channel.send([Ready(_engine_facts(plan, weights.model, growth=contexts.height - before))])
+    # What is kept in host memory comes later, but it is part of what was asked for.
+    growth = contexts.height - before + plan.host_cache_bytes
+    channel.send([Ready(_engine_facts(plan, weights.model, growth=growth))])
     return loop
 
 
@@ -64,7 +66,7 @@ def _make_loop(
         template=template or model.chat_template(tools=False),
         tool_template=template or model.chat_template(tools=True),
     )
-    generation = make_generation(plan, weights, contexts, max_waiting=max_waiting)
+    generation = make_generation(plan, weights, contexts, start.options)
     return EngineLoop(
         channel,
         scheduler=generation.scheduler,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol, assert_never
 
 from corral_server.engine.batch import Batch
+from corral_server.engine.ear import Ear
 from corral_server.engine.embeddings import Embeddings
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.engine.scheduler import Scheduler
@@ -20,6 +21,7 @@ from corral_server.errors import (
 from corral_server.ipc.channel import Channel
 from corral_server.ipc.messages import (
     Answer,
+    AskLoad,
     Cancel,
     Command,
     Counted,
@@ -38,11 +40,14 @@ from corral_server.ipc.messages import (
     Tokenize,
     Tokenized,
 )
-from corral_server.llama.context import NoCells
+from corral_server.llama.context import Interrupted, NoCells
 from corral_server.request import GenerationRequest, Started, Token
 
 # A token can be hundreds of bytes long, and a frame has its limit.
 _MAX_DETOKENIZED_BYTES = 16 * 1024 * 1024
+
+# A step with fewer tokens of a prompt is over before it is worth to be interrupted.
+_LONG_TOKENS = 16
 
 
 class Runner(Protocol):
@@ -51,6 +56,8 @@ class Runner(Protocol):
     def sampler(self, request: GenerationRequest, prompt: list[int]) -> Sampler | None: ...
 
     def execute(self, batch: Batch) -> list[int]: ...
+
+    def interrupt(self) -> None: ...
 
 
 class EngineLoop:
@@ -77,6 +84,8 @@ class EngineLoop:
         self._limit = sequence_limit
         self._embeddings = embeddings
         self._clock = clock
+        self._ear = Ear(channel, on_cancel=self._interrupt)
+        self._long: frozenset[int] = frozenset()
 
     def run(self) -> None:
         """Serves until the channel closes, which raises ChannelClosed.
@@ -85,8 +94,9 @@ class EngineLoop:
         """
         while True:
             reports: list[Report] = []
-            for command in self._channel.drain(block=not self._has_work):
+            for command in self._ear.drain(block=not self._has_work):
                 reports += self._handle(command)
+            reports += self._scheduler.expire()
             if self._runner is not None and self._scheduler.has_work:
                 reports += self._step(self._runner)
             if self._embeddings is not None and self._embeddings.has_work:
@@ -101,14 +111,27 @@ class EngineLoop:
 
     def _step(self, runner: Runner) -> list[Output]:
         batch = self._scheduler.schedule()
+        self._long = frozenset(
+            item.sequence.call for item in batch.items if item.count >= _LONG_TOKENS
+        )
         try:
             tokens = runner.execute(batch)
+        except Interrupted:
+            return []
         except NoCells:
             # The scheduler counts cells: only a cache that spends more than one a token gets here.
             if not self._scheduler.shrink():
                 raise
             return []
+        finally:
+            self._long = frozenset()
         return self._scheduler.update(batch, tokens)
+
+    def _interrupt(self, call: int | None) -> None:
+        """Ends the step that runs if it is a long one for `call`, or for nobody any more. If it has
+        just ended by itself, the next one is computed twice, which harms nobody."""
+        if self._runner is not None and (call is None or call in self._long):
+            self._runner.interrupt()
 
     def _handle(self, command: Command) -> list[Report]:
         match command:
@@ -119,7 +142,7 @@ class EngineLoop:
                 return []
             case Embed():
                 return self._embed(command)
-            case Submit() | Tokenize() | Detokenize() | CountTokens():
+            case Submit() | Tokenize() | Detokenize() | CountTokens() | AskLoad():
                 try:
                     return [self._answer(command)]
                 except CorralError as error:
@@ -139,6 +162,8 @@ class EngineLoop:
                 return self._detokenize(command)
             case CountTokens():
                 return Counted(command.call, len(self._encoder.encode(command.prompt)))
+            case AskLoad():
+                return self._scheduler.load(command.call)
             case _:
                 assert_never(command)
 
@@ -169,8 +194,12 @@ class EngineLoop:
             sampler=self._runner.sampler(request, prompt),
             now=self._clock(),
         )
+        position, wait_s = self._scheduler.position(request.priority)
         self._scheduler.add(sequence)
-        return Output(submit.call, Started(prompt_tokens=len(prompt)))
+        started = Started(
+            prompt_tokens=len(prompt), queue_position=position, estimated_wait_s=wait_s
+        )
+        return Output(submit.call, started)
 
     def _check_length(self, prompt: list[int]) -> None:
         if len(prompt) >= self._limit:

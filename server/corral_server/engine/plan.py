@@ -17,12 +17,15 @@ _EMBEDDING_BATCH = 512
 _MIN_EMBEDDING_BATCH = 64
 _EMBEDDING_SEQUENCES = 64
 _LOGITS_BYTES = 128 * 1024 * 1024
+_KEPT = 16  # finished sequences whose cells stay
+_HOST_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a model is loaded. `generation` and `embedding` are the contexts it needs, DIRECT's for
-    each call; None for one it does not."""
+    each call; None for one it does not. `can_truncate`: sequences can drop their last tokens.
+    `host_cache_bytes`: what the prefix cache may take of host memory."""
 
     model: ModelOptions
     mode: Mode
@@ -30,6 +33,8 @@ class Plan:
     embedding: ContextOptions | None
     embedding_limit: int
     pooling: Pooling
+    can_truncate: bool = True
+    host_cache_bytes: int = 0
 
     @property
     def contexts(self) -> tuple[ContextOptions, ...]:
@@ -62,7 +67,17 @@ def plan_generation(start: Start, model: LlamaModel, *, size: int | None = None)
     slots = 1 if start.mode is Mode.DIRECT else start.options.slots
     default = min(model.trained_context * slots, _DEFAULT_CONTEXT)
     wanted = size or start.options.context_size or default
-    return _context(start, wanted, slots, start.options.batch_size)
+    keeps = start.mode is Mode.SERVER and start.options.prefix_cache and model.can_truncate
+    return _context(start, wanted, slots, start.options.batch_size, kept=_KEPT if keeps else 0)
+
+
+def plan_host_cache(start: Start, model: LlamaModel, *, cache_bytes: int) -> int:
+    """Bytes, for a model whose KV cache takes `cache_bytes`."""
+    if start.mode is Mode.DIRECT or not (wants_generation(start) and start.options.prefix_cache):
+        return 0
+    if start.options.host_cache_bytes is not None:
+        return start.options.host_cache_bytes
+    return min(cache_bytes, _HOST_BYTES) if model.can_truncate else _HOST_BYTES
 
 
 def plan_embedding(start: Start, model: LlamaModel, *, in_parts: bool) -> ContextOptions:
@@ -96,15 +111,18 @@ def resized(options: ContextOptions, size: int) -> ContextOptions:
 
 
 def _context(
-    start: Start, size: int, slots: int, batch_size: int, *, embeds: bool = False
+    start: Start, size: int, slots: int, batch_size: int, *, embeds: bool = False, kept: int = 0
 ) -> ContextOptions:
     options = start.options
     cells = _rounded(size)
     # llama.cpp cuts a batch to the cache, and dies on one that is longer.
     batch = min(batch_size, cells)
+    slots = min(slots, batch)
     return ContextOptions(
         context_size=cells,
-        slots=min(slots, batch),
+        slots=slots,
+        # Every id costs rows of logits, and llama.cpp dies on more of them than a batch has.
+        kept=min(kept, batch - slots),
         batch_size=batch,
         ubatch_size=batch if embeds else min(options.ubatch_size or batch, batch),
         threads=options.threads or _physical_cores(),

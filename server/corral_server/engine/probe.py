@@ -1,5 +1,6 @@
 """The first phase of a load: what the model is, whether it can do what is asked, what it takes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from corral_server.config import Pooling
@@ -9,6 +10,7 @@ from corral_server.engine.plan import (
     Plan,
     plan_embedding,
     plan_generation,
+    plan_host_cache,
     plan_model,
     wants_embedding,
     wants_generation,
@@ -52,7 +54,11 @@ def probe(files: ModelFiles, start: Start) -> tuple[Plan, tuple[DeviceFootprint,
         plan = _plan(start, options, model)
         for context in plan.contexts:
             measure_context(model, context, footprint)
+        cache_bytes = sum(taken.cache for taken in footprint.devices.values())
+        host_bytes = plan_host_cache(start, model, cache_bytes=cache_bytes)
+        plan = replace(plan, host_cache_bytes=host_bytes)
         footprint.ram.compute += _sampling_bytes(plan, model)
+        footprint.ram.cache += plan.host_cache_bytes
         return plan, _report(footprint)
     finally:
         model.close()
@@ -80,6 +86,7 @@ def _plan(start: Start, options: ModelOptions, model: LlamaModel) -> Plan:
         embedding=embedding if wants_embedding(start) else None,
         embedding_limit=min(longest, model.trained_context),
         pooling=start.options.pooling or model.own_pooling or Pooling.MEAN,
+        can_truncate=model.can_truncate,
     )
 
 

@@ -1,11 +1,13 @@
 """Computes a batch with llama.cpp: one decode, then a token for every sequence that is due one."""
 
 import math
+from typing import assert_never
 
-from corral_server.engine.batch import Batch
+from corral_server.engine.batch import Batch, Forget, Operation, Restore, Save, Share
+from corral_server.engine.picker import Picker
 from corral_server.engine.sequence import Sequence
 from corral_server.llama.batch import LlamaBatch
-from corral_server.llama.context import LlamaContext
+from corral_server.llama.context import Interrupted, LlamaContext
 from corral_server.llama.sampler import LlamaSampler
 from corral_server.llama.vocabulary import Vocabulary
 from corral_server.request import GenerationRequest
@@ -18,6 +20,7 @@ class LlamaRunner:
         self._context = context
         self._vocabulary = vocabulary
         self._rows = LlamaBatch(batch_tokens)
+        self._picker = Picker(vocabulary.size)
 
     def sampler(self, request: GenerationRequest, prompt: list[int]) -> LlamaSampler | None:
         """What picks this request's tokens; None where the likeliest one is all it takes."""
@@ -26,18 +29,41 @@ class LlamaRunner:
     def execute(self, batch: Batch) -> list[int]:
         """One token for each item that closes its gap, in order.
 
-        Raises NoCells (nothing computed, freed slots are empty) or DecodeFailed.
+        Raises NoCells or Interrupted (nothing computed, the operations are done), or DecodeFailed.
         """
-        for slot in batch.freed:
-            self._context.forget(slot)
+        for operation in batch.operations:
+            self._carry_out(operation)
         self._rows.clear()
         due: list[tuple[Sequence, int]] = []
         for item in batch.items:
             row = self._add(item.sequence, item.count, wanted=item.closes_gap)
             if item.closes_gap:
                 due.append((item.sequence, row))
-        self._context.decode(self._rows)
-        return self._pick(due) if due else []
+        try:
+            self._context.decode(self._rows)
+        except Interrupted:
+            for item in batch.items:
+                assert item.sequence.slot is not None
+                self._context.forget(item.sequence.slot, item.sequence.num_computed)
+            raise
+        return self._picker.pick(self._context, due) if due else []
+
+    def interrupt(self) -> None:
+        """Ends an `execute` that runs on another thread."""
+        self._context.interrupt()
+
+    def _carry_out(self, operation: Operation) -> None:
+        match operation:
+            case Forget(slot, start, end):
+                self._context.forget(slot, start, end)
+            case Share(source, slot, start, end):
+                self._context.share(source, slot, start, end)
+            case Save(slot, entry):
+                entry.state = self._context.save(slot)
+            case Restore(entry, slot):
+                self._context.restore(slot, entry.state)
+            case _:
+                assert_never(operation)
 
     def _add(self, sequence: Sequence, count: int, *, wanted: bool) -> int:
         assert sequence.slot is not None
@@ -48,15 +74,6 @@ class LlamaRunner:
             sequence=sequence.slot,
             wanted=wanted,
         )
-
-    def _pick(self, due: list[tuple[Sequence, int]]) -> list[int]:
-        logits = self._context.logits(len(due))
-        return [
-            sequence.sampler.sample(self._context, row)
-            if isinstance(sequence.sampler, LlamaSampler)
-            else int(logits[index].argmax())
-            for index, (sequence, row) in enumerate(due)
-        ]
 
 
 def make_sampler(

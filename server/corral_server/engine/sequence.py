@@ -1,5 +1,6 @@
 """A request being computed: the tokens it owns, how many of them are computed, and its text."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,7 +56,9 @@ class Clock:
 
 class Sequence:
     """One request. `tokens` holds the prompt and then the answer; the first `num_computed` of them
-    are in the KV cache under `slot`, which is None while the sequence waits."""
+    are in the KV cache under `slot`, which is None while the sequence waits. `num_cached` tokens of
+    the prompt were found there; `deadline` is when the caller gives up, on the clock of `now`;
+    `common` remembers how many tokens the prompts of other calls begin with alike."""
 
     def __init__(
         self,
@@ -75,9 +78,12 @@ class Sequence:
         self.tokens = prompt
         self.num_prompt = len(prompt)
         self.num_computed = 0
+        self.num_cached = 0
+        self.common: dict[int, int] = {}
         self.slot: int | None = None
         self.sampler = sampler
         self.clock = Clock(arrived=now)
+        self.deadline = now + (math.inf if request.time_left_s is None else request.time_left_s)
         self._vocabulary = vocabulary
         self._max_tokens = min(request.max_tokens or limit, limit - len(prompt))
         self._stop_tokens = frozenset(request.stop.token_ids)
@@ -91,6 +97,11 @@ class Sequence:
     def max_length(self) -> int:
         """Tokens it may come to own."""
         return self.num_prompt + self._max_tokens
+
+    @property
+    def prefix(self) -> list[int]:
+        """What may be taken from a cache: the last token has to be computed, for its logits."""
+        return self.tokens[:-1]
 
     @property
     def gap(self) -> int:
@@ -146,6 +157,7 @@ class Sequence:
             reason=reason,
             prompt_tokens=self.num_prompt,
             completion_tokens=self.num_completion,
+            cached_tokens=self.num_cached,
             timings=self.clock.timings(),
             stop_string=self._text.matched,
             stop_token=token if reason is FinishReason.STOP_TOKEN else None,

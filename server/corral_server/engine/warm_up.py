@@ -25,11 +25,12 @@ _PROMPT_TOKENS = 8
 @dataclass(frozen=True, slots=True)
 class WarmContexts:
     """The contexts a plan keeps: none in DIRECT mode. `height`: the memory of the process, bytes,
-    when all it may ever use was in use."""
+    when all it may ever use was in use. `can_truncate`: a sequence could drop its last tokens."""
 
     generation: LlamaContext | None
     embedding: LlamaContext | None
     height: int
+    can_truncate: bool = True
 
 
 def warm_up(plan: Plan, weights: Weights, resources: ExitStack) -> WarmContexts:
@@ -37,7 +38,7 @@ def warm_up(plan: Plan, weights: Weights, resources: ExitStack) -> WarmContexts:
     with ExitStack() as passing:
         owner = passing if plan.mode is Mode.DIRECT else resources
         generation = embedding = None
-        height = 0
+        height, can_truncate = 0, True
         if plan.generation is not None:
             generation = weights.context(plan.generation, owner)
         if plan.embedding is not None:
@@ -47,8 +48,9 @@ def warm_up(plan: Plan, weights: Weights, resources: ExitStack) -> WarmContexts:
         if generation is not None and plan.generation is not None:
             with generation.one_thread():
                 height = _warm_generation(generation, weights.model, plan.generation)
+                can_truncate = _can_truncate(generation, weights.model)
         if plan.mode is Mode.SERVER:
-            return WarmContexts(generation, embedding, height)
+            return WarmContexts(generation, embedding, height, can_truncate)
     give_back_memory()
     return WarmContexts(None, None, height)
 
@@ -74,6 +76,17 @@ def _warm_generation(context: LlamaContext, model: LlamaModel, options: ContextO
         height = resident_bytes()
     context.clear()
     return height
+
+
+def _can_truncate(context: LlamaContext, model: LlamaModel) -> bool:
+    """Whether a sequence of two tokens can drop the second."""
+    token = next(iter(model.vocabulary.end_tokens), 0)
+    rows = LlamaBatch(2)
+    rows.add([token, token], position=0, sequence=0, wanted=False)
+    context.decode(rows)
+    can = context.forget(0, 1)
+    context.clear()
+    return can
 
 
 def _warm_embedding(context: LlamaContext, model: LlamaModel, options: ContextOptions) -> int:

@@ -45,11 +45,13 @@ def _frames(messages: Sequence[Any]) -> list[bytes]:
 
 
 class Channel:
-    """The engine's end: blocking, for one thread."""
+    """The engine's end: blocking. One thread at a time may send, and one receive."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._readable = select.poll()
+        # One each for those who wait and those who look: poll objects are for one thread.
+        self._arrival, self._readable = select.poll(), select.poll()
+        self._arrival.register(sock, select.POLLIN)
         self._readable.register(sock, select.POLLIN)
 
     def send(self, reports: Sequence[Report]) -> None:
@@ -59,6 +61,11 @@ class Channel:
                 self._socket.sendall(frame)
         except OSError as gone:
             raise ChannelClosed from gone
+
+    def wait(self) -> None:
+        """Waits until something has arrived or the server is gone; on one thread, while another
+        may drain."""
+        self._arrival.poll()
 
     def drain(self, *, block: bool) -> list[Command]:
         """All commands that have arrived; with `block`, waits for at least one frame."""

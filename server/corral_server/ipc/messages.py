@@ -1,8 +1,8 @@
 """Every message between a server and one of its engines. A frame holds a list of them.
 
-Down: Start, Proceed, Submit, Embed, Cancel, Tokenize, Detokenize, CountTokens. Closing the channel
-ends the engine. Up: Probed, Loading, Ready, LoadFailed, then per step Output, Embedded and
-Rejected, and an Answer or Rejected for each question.
+Down: Start, Proceed, Submit, Embed, Cancel, and questions: Tokenize, Detokenize, CountTokens,
+AskLoad. Closing the channel ends the engine. Up: Probed, Loading, Ready, LoadFailed, then per step
+Output, Embedded and Rejected, and an Answer or Rejected for each question.
 """
 
 from enum import Enum
@@ -59,7 +59,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What a ready engine offers. `sequence_limit`: tokens one sequence may hold. `growth_bytes`:
-    by how much its resident memory grew from before the load to ready."""
+    by how much its resident memory grew from before the load to ready, and what it may keep in
+    host memory beyond."""
 
     context_size: int
     sequence_limit: int
@@ -142,6 +143,12 @@ class CountTokens(msgspec.Struct, frozen=True, tag="count", array_like=True):
     prompt: Prompt
 
 
+class AskLoad(msgspec.Struct, frozen=True, tag="ask_load", array_like=True):
+    """How busy is it? Answered by EngineLoad."""
+
+    call: int
+
+
 # Up.
 
 
@@ -207,6 +214,25 @@ class Counted(msgspec.Struct, frozen=True, tag="counted", array_like=True):
     tokens: int
 
 
+class EngineLoad(msgspec.Struct, frozen=True, kw_only=True, tag="engine_load", array_like=True):
+    """How busy an engine is: requests, cells of the KV cache, tokens per second of the last ten
+    seconds. `prompt_cached_ratio`: part of all prompt tokens that were found computed.
+    `estimated_wait_s`: for one more request; None while nothing is known."""
+
+    call: int
+    slots: int
+    running: int
+    waiting: int
+    max_waiting: int
+    cells: int
+    cells_used: int
+    cells_cached: int
+    completion_tokens_per_s: float
+    prompt_tokens_per_s: float
+    prompt_cached_ratio: float
+    estimated_wait_s: float | None
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A CorralError on its way between two processes."""
 
@@ -248,9 +274,9 @@ class Rejected(msgspec.Struct, frozen=True, tag="rejected", array_like=True):
     failure: Failure
 
 
-Command = Start | Proceed | Submit | Embed | Cancel | Tokenize | Detokenize | CountTokens
-Question = Tokenize | Detokenize | CountTokens
-Answer = Tokenized | Detokenized | Counted
+Question = Tokenize | Detokenize | CountTokens | AskLoad
+Command = Start | Proceed | Submit | Embed | Cancel | Question
+Answer = Tokenized | Detokenized | Counted | EngineLoad
 Report = (
     Probed
     | Loading
@@ -262,4 +288,5 @@ Report = (
     | Tokenized
     | Detokenized
     | Counted
+    | EngineLoad
 )

@@ -15,13 +15,23 @@ from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context_options import ContextOptions
 from corral_server.llama.model import LlamaModel
 
-__all__ = ["ContextOptions", "DecodeFailed", "LlamaContext", "NoCells"]
+__all__ = ["ContextOptions", "DecodeFailed", "Interrupted", "LlamaContext", "NoCells"]
 
 _NO_CELLS = 1
+_ABORTED = 2
+
+
+# Texts of length 0 and 1: see LlamaContext._watch_stop.
+_GO_ON, _STOP = b"\0", b"\1"
+_strlen = ctypes.CDLL(None).strlen
 
 
 class NoCells(Exception):
     """The KV cache has no room for a batch. Nothing has changed."""
+
+
+class Interrupted(Exception):
+    """`interrupt` was called while a batch was computed. Some of it may be."""
 
 
 class DecodeFailed(Exception):
@@ -51,6 +61,8 @@ class LlamaContext:
             )
         self.handle = handle
         self._memory = c.llama_get_memory(handle)
+        self._stop = ctypes.create_string_buffer(_GO_ON, 2)
+        self._watch_stop()
         if adapters:
             try:
                 self.apply(adapters)
@@ -79,13 +91,21 @@ class LlamaContext:
             raise ModelLoadFailed(f"llama.cpp could not apply the adapters: {code}")
 
     def decode(self, batch: LlamaBatch) -> None:
-        """Computes `batch`. Raises NoCells (nothing changed) or DecodeFailed (all is lost)."""
+        """Computes `batch`. Raises NoCells (nothing changed), Interrupted or DecodeFailed (all is
+        lost)."""
+        self._stop[0] = _GO_ON
         code = c.llama_decode(self.handle, batch.struct)
         if code == _NO_CELLS:
             raise NoCells
+        if code == _ABORTED:
+            raise Interrupted
         if code != 0:
             raise DecodeFailed(f"llama_decode returned {code}: {library.take_errors()}")
         c.llama_synchronize(self.handle)
+
+    def interrupt(self) -> None:
+        """Ends the `decode` that runs on another thread, after the operation it is at."""
+        self._stop[0] = _STOP
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
@@ -108,7 +128,18 @@ class LlamaContext:
             c.llama_decode(self.handle, batch.struct)
             c.llama_synchronize(self.handle)
         finally:
-            c.llama_set_abort_callback(self.handle, c.ggml_abort_callback(), None)
+            self._watch_stop()
+
+    def _watch_stop(self) -> None:
+        """Lets llama.cpp ask after each operation whether to stop.
+
+        It asks some thousand times a batch, and a Python function would stop all its threads for
+        the interpreter each time. The C library's strlen does the same without: the text is empty
+        while there is nothing to stop.
+        """
+        address = ctypes.cast(_strlen, ctypes.c_void_p)
+        ask = ctypes.cast(address, c.ggml_abort_callback)
+        c.llama_set_abort_callback(self.handle, ask, ctypes.addressof(self._stop))
 
     def logits(self, rows: int) -> npt.NDArray[np.float32]:
         """The logits of the last batch's wanted rows, in order: (rows, vocabulary).
@@ -130,10 +161,32 @@ class LlamaContext:
         buffer = (ctypes.c_float * (rows * self._embedding_size)).from_address(address)
         return np.ctypeslib.as_array(buffer).reshape(rows, self._embedding_size)
 
-    def forget(self, sequence: int) -> None:
-        """Frees the cells of one sequence."""
+    def forget(self, sequence: int, start: int = 0, end: int | None = None) -> bool:
+        """Lets one sequence drop its tokens from `start` up to `end`, by default all that follow.
+        Cells that no other holds are free then. False: this model cannot drop just a part."""
         assert self._memory is not None
-        c.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        last = -1 if end is None else end
+        return bool(c.llama_memory_seq_rm(self._memory, sequence, start, last))
+
+    def share(self, source: int, sequence: int, start: int, end: int) -> None:
+        """Lets one sequence hold the cells of another, from token `start` up to `end`."""
+        assert self._memory is not None
+        c.llama_memory_seq_cp(self._memory, source, sequence, start, end)
+
+    def save(self, sequence: int) -> bytearray:
+        """All that is remembered of one sequence."""
+        size = c.llama_state_seq_get_size(self.handle, sequence)
+        state = bytearray(size)
+        buffer = (ctypes.c_uint8 * size).from_buffer(state)
+        written = c.llama_state_seq_get_data(self.handle, buffer, size, sequence)
+        assert written == size
+        return state
+
+    def restore(self, sequence: int, state: bytearray) -> None:
+        """Lets a sequence remember what was saved. Raises NoCells; it is empty then."""
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
+        if not c.llama_state_seq_set_data(self.handle, buffer, len(state), sequence):
+            raise NoCells
 
     def clear(self) -> None:
         assert self._memory is not None

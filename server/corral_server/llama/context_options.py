@@ -38,7 +38,8 @@ _ROPE_SCALING = {
 class ContextOptions:
     """Sizes in tokens. `ubatch_size` None: one batch is one graph.
 
-    With `embeds` every token's vector comes out, else the logits of at most `slots` tokens.
+    `slots` sequences are computed at the same time, and `kept` more may be remembered. With
+    `embeds` every token's vector comes out, else the logits of one token of each sequence.
     """
 
     context_size: int
@@ -51,11 +52,17 @@ class ContextOptions:
     flash_attention: FlashAttention = FlashAttention.AUTO
     rope: RopeScaling = RopeScaling()
     embeds: bool = False
+    kept: int = 0
+
+    @property
+    def sequences(self) -> int:
+        """Ids of sequences."""
+        return self.slots + self.kept
 
     @property
     def num_outputs(self) -> int:
         """Rows of output one batch may ask for."""
-        return self.batch_size if self.embeds else self.slots
+        return self.batch_size if self.embeds else self.sequences
 
     def check(self, model: LlamaModel) -> None:
         """Raises InvalidFields for what llama.cpp dies on, or would refuse without a field."""
@@ -72,7 +79,7 @@ class ContextOptions:
     def params(self) -> c.llama_context_params:
         params: c.llama_context_params = c.llama_context_default_params()
         params.n_ctx = self.context_size
-        params.n_seq_max = self.slots
+        params.n_seq_max = self.sequences
         params.n_batch = self.batch_size
         params.n_ubatch = self.ubatch_size or self.batch_size
         # The default sizes the buffer of logits for every token of a batch.

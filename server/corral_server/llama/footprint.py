@@ -104,7 +104,7 @@ def measure_context(model: LlamaModel, options: ContextOptions, footprint: Footp
         context = LlamaContext(model, options)
     try:
         row_bytes = _row_bytes(model, options)
-        small = resident_bytes() - before - options.slots * row_bytes
+        small = resident_bytes() - before - options.sequences * row_bytes
         footprint.add_context(log, options.num_outputs * row_bytes + max(small, 0))
         return DryContext(context.has_cache, _is_causal(log))
     finally:

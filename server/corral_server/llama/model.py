@@ -94,6 +94,13 @@ class LlamaModel:
         """Whether it continues text: encoders do not, and encoder-decoders need another loop."""
         return c.llama_model_has_decoder(self.handle) and not c.llama_model_has_encoder(self.handle)
 
+    @property
+    def can_truncate(self) -> bool:
+        """Whether a sequence can drop its last tokens. What recurrent layers remember cannot be
+        taken apart."""
+        recurrent = c.llama_model_is_recurrent(self.handle) or c.llama_model_is_hybrid(self.handle)
+        return not recurrent
+
     def chat_template(self, *, tools: bool) -> str | None:
         """The Jinja template in the file, its own one for tools if it has one and they are used."""
         names = (*_TEMPLATE_NAMES, None) if tools else (None,)

@@ -20,6 +20,7 @@ from corral_server.errors import CorralError, InternalError, ModelLoadFailed, Sl
 from corral_server.ipc.channel import AsyncChannel, ChannelClosed
 from corral_server.ipc.messages import (
     Answer,
+    AskLoad,
     Cancel,
     Counted,
     CountTokens,
@@ -28,11 +29,13 @@ from corral_server.ipc.messages import (
     Embed,
     Embedded,
     EngineFacts,
+    EngineLoad,
     LoadFailed,
     Loading,
     Output,
     Probed,
     Proceed,
+    Question,
     Ready,
     Rejected,
     Report,
@@ -210,6 +213,13 @@ class EngineClient:
         assert isinstance(answer, Counted)
         return answer.tokens
 
+    async def load_report(self) -> EngineLoad:
+        """How busy it is."""
+        call = self._next_call()
+        answer = await self._ask(call, AskLoad(call))
+        assert isinstance(answer, EngineLoad)
+        return answer
+
     async def obituary(self) -> str:
         """How the process ended and what it said last. One that does not end is ended here."""
         try:
@@ -227,7 +237,7 @@ class EngineClient:
             raise self._ended_by
         return next(self._numbers)
 
-    async def _ask(self, call: int, question: Tokenize | Detokenize | CountTokens) -> Answer:
+    async def _ask(self, call: int, question: Question) -> Answer:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answers[call] = answer
         try:
@@ -247,7 +257,7 @@ class EngineClient:
                     vectors.push(report)
             case Rejected():
                 self._reject(report.call, report.failure.error())
-            case Tokenized() | Detokenized() | Counted():
+            case Tokenized() | Detokenized() | Counted() | EngineLoad():
                 if (answer := self._answers.get(report.call)) is not None and not answer.done():
                     answer.set_result(report)
             case _:

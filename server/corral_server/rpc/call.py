@@ -10,12 +10,21 @@ _MAX_NOTE = 128
 
 @dataclass(slots=True)
 class Call:
-    """One call. `notes` go into its log line: names and counts, never a prompt or an answer."""
+    """One call. `notes` go into its log line: names and counts, never a prompt or an answer.
+
+    `deadline`: when its caller gives up, on the monotonic clock; None for never.
+    """
 
     method: str
     peer: str
+    deadline: float | None = None
     notes: dict[str, str | int] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def time_left_s(self) -> float | None:
+        """What is left until the deadline, 0 after it; None for ever."""
+        return None if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
 
     def log(self, outcome: str, *, level: int = logging.INFO) -> None:
         """The one line an operator sees of this call."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from corral_server.errors import FieldViolation, InvalidFields
@@ -33,6 +34,12 @@ class Checker:
             self.number(value, bounds[name], prefix + name)
         return values
 
+    def seconds(self, duration: Duration, bounds: Range, field: str) -> float:
+        """The seconds of `duration`."""
+        seconds = (duration.seconds * 10**9 + duration.nanos) / 1e9
+        self.number(seconds, bounds, field)
+        return seconds
+
     def count(self, items: Sequence[Any] | Mapping[Any, Any], most: int, field: str) -> None:
         self.require(
             len(items) <= most, field, f"must have at most {most} entries, has {len(items)}"
@@ -47,6 +54,12 @@ class Checker:
         """`value` if it is one of `known`; 0, which means "not set", where it is not."""
         self.require(value == 0 or value in known, field, f"{value} is no value known here")
         return value if value in known else 0
+
+    def label(self, text: str, most: int, field: str) -> None:
+        """A name that the caller makes up, of `most` characters at most."""
+        length = len(text)
+        self.require(length <= most, field, f"must be at most {most} characters, has {length}")
+        self.require(text.isprintable(), field, "must be printable")
 
     def path(self, path: str, field: str) -> None:
         """An absolute path. Where it leads is not looked at."""

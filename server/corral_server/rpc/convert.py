@@ -13,6 +13,7 @@ from corral_server.request import (
     Conversation,
     GenerationRequest,
     Message,
+    Priority,
     Prompt,
     SamplingParams,
     StopParams,
@@ -31,6 +32,11 @@ _ROLES = {
     chat_pb2.ROLE_USER: "user",
     chat_pb2.ROLE_ASSISTANT: "assistant",
     chat_pb2.ROLE_TOOL: "tool",
+}
+_PRIORITIES = {
+    inference_pb2.PRIORITY_LOW: Priority.LOW,
+    inference_pb2.PRIORITY_NORMAL: Priority.NORMAL,
+    inference_pb2.PRIORITY_HIGH: Priority.HIGH,
 }
 # Whether vectors travel packed.
 _ENCODINGS = {
@@ -78,7 +84,9 @@ def chat(request: AnyChatRequest, defaults: SamplingParams) -> GenerationRequest
 def _common(
     request: AnyGenerateRequest | AnyChatRequest, defaults: SamplingParams, check: Checker
 ) -> dict[str, Any]:
-    _check_request_id(request.request_id, check)
+    check.label(request.request_id, limits.MAX_REQUEST_ID, "request_id")
+    check.label(request.cache_scope, limits.MAX_CACHE_SCOPE, "cache_scope")
+    priority = check.choice(request.priority, _PRIORITIES, "priority")
     if request.HasField("max_tokens"):
         check.number(request.max_tokens, limits.MAX_TOKENS, "max_tokens")
     return {
@@ -86,17 +94,9 @@ def _common(
         "stop": _stop(request.stop, check),
         "max_tokens": request.max_tokens if request.HasField("max_tokens") else None,
         "wants_tokens": request.output.tokens,
+        "cache_scope": request.cache_scope,
+        "priority": _PRIORITIES.get(priority, Priority.NORMAL),
     }
-
-
-def _check_request_id(given: str, check: Checker) -> None:
-    length = len(given)
-    check.require(
-        length <= limits.MAX_REQUEST_ID,
-        "request_id",
-        f"must be at most {limits.MAX_REQUEST_ID} characters, has {length}",
-    )
-    check.require(given.isprintable(), "request_id", "must be printable")
 
 
 def _sampling(
@@ -240,7 +240,7 @@ class EmbedCall(NamedTuple):
 def embed(request: AnyEmbedRequest) -> EmbedCall:
     """What is to be embedded. Raises InvalidFields."""
     check = Checker()
-    _check_request_id(request.request_id, check)
+    check.label(request.request_id, limits.MAX_REQUEST_ID, "request_id")
     check.require(len(request.inputs) > 0, "inputs", "must not be empty")
     check.count(request.inputs, limits.MAX_EMBED_INPUTS, "inputs")
     pooling = check.choice(request.pooling, load_options.POOLINGS, "pooling")

@@ -2,8 +2,6 @@
 
 import re
 
-from google.protobuf.duration_pb2 import Duration
-
 from corral.v1 import model_manager_pb2 as pb
 from corral.v1 import model_pb2
 from corral_server.config import (
@@ -42,8 +40,7 @@ def model_spec(request: pb.LoadModelRequest) -> ModelSpec:
     capabilities = _capabilities(request, check)
     keep_alive_s = None
     if request.HasField("keep_alive"):
-        keep_alive_s = _seconds(request.keep_alive)
-        check.number(keep_alive_s, limits.KEEP_ALIVE_S, "keep_alive")
+        keep_alive_s = check.seconds(request.keep_alive, limits.KEEP_ALIVE_S, "keep_alive")
         check.require(not request.pinned, "keep_alive", "a pinned model is never unloaded for it")
     spec = ModelSpec(
         id=request.id,
@@ -153,8 +150,7 @@ def drain_timeout_s(request: pb.UnloadModelRequest, default_s: float) -> float:
     check.require(request.id != "", "id", _MUST_NAME)
     timeout_s = default_s
     if request.HasField("drain_timeout"):
-        timeout_s = _seconds(request.drain_timeout)
-        check.number(timeout_s, limits.DRAIN_TIMEOUT_S, "drain_timeout")
+        timeout_s = check.seconds(request.drain_timeout, limits.DRAIN_TIMEOUT_S, "drain_timeout")
     check.close()
     return timeout_s
 
@@ -165,7 +161,3 @@ def named(value: str, field: str) -> str:
     check.require(value != "", field, _MUST_NAME)
     check.close()
     return value
-
-
-def _seconds(duration: Duration) -> float:
-    return duration.seconds + duration.nanos / 1e9

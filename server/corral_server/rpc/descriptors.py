@@ -5,8 +5,12 @@ List, and reflection has a v1 that differs from v1alpha in its name alone. Both 
 """
 
 from google.protobuf import message_factory
-from google.protobuf.descriptor import FileDescriptor
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor import Descriptor, FileDescriptor
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+)
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -45,7 +49,17 @@ def _add(pool: DescriptorPool, file: FileDescriptor) -> None:
 def _proto(file: FileDescriptor) -> FileDescriptorProto:
     proto = FileDescriptorProto()
     file.CopyToProto(proto)
+    for message in proto.message_type:
+        _add_json_names(message, file.message_types_by_name[message.name])
     return proto
+
+
+def _add_json_names(proto: DescriptorProto, message: Descriptor) -> None:
+    """Python's stubs lack them, and tools that reflect would then write and want `max_tokens`."""
+    for field in proto.field:
+        field.json_name = message.fields_by_name[field.name].camelcase_name
+    for nested in proto.nested_type:
+        _add_json_names(nested, message.nested_types_by_name[nested.name])
 
 
 def _reflection_v1() -> FileDescriptorProto:

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from corral.v1 import chat_pb2
 from corral.v1 import inference_pb2 as pb
@@ -13,8 +15,7 @@ from corral_server.request import Delta, Event, Finished, GenerationRequest, Sam
 from corral_server.rpc import convert, load_options, present
 from corral_server.rpc.call import Call
 
-# An event of a streamed answer: the name of its arm in the response, and what goes in.
-Arm = tuple[str, Any]
+AnyStreamResponse = TypeVar("AnyStreamResponse", pb.GenerateStreamResponse, pb.ChatStreamResponse)
 
 
 class Inference:
@@ -28,15 +29,13 @@ class Inference:
         )
         return pb.GenerateResponse(text=text, **fields)
 
-    async def GenerateStream(
+    def GenerateStream(
         self, request: pb.GenerateStreamRequest, call: Call
-    ) -> AsyncIterator[pb.GenerateStreamResponse]:
-        arms = self._arms(
-            request, convert.generation(request, self._defaults(request)), Capability.GENERATE, call
+    ) -> AsyncGenerator[pb.GenerateStreamResponse, None]:
+        generation = convert.generation(request, self._defaults(request))
+        return self._stream(
+            pb.GenerateStreamResponse, request, generation, Capability.GENERATE, call
         )
-        async with aclosing(arms):
-            async for name, message in arms:
-                yield pb.GenerateStreamResponse(**{name: message})
 
     async def Chat(self, request: pb.ChatRequest, call: Call) -> pb.ChatResponse:
         text, fields = await self._answer(
@@ -45,15 +44,11 @@ class Inference:
         message = chat_pb2.Message(role=chat_pb2.ROLE_ASSISTANT, content=text)
         return pb.ChatResponse(message=message, **fields)
 
-    async def ChatStream(
+    def ChatStream(
         self, request: pb.ChatStreamRequest, call: Call
-    ) -> AsyncIterator[pb.ChatStreamResponse]:
-        arms = self._arms(
-            request, convert.chat(request, self._defaults(request)), Capability.CHAT, call
-        )
-        async with aclosing(arms):
-            async for name, message in arms:
-                yield pb.ChatStreamResponse(**{name: message})
+    ) -> AsyncGenerator[pb.ChatStreamResponse, None]:
+        generation = convert.chat(request, self._defaults(request))
+        return self._stream(pb.ChatStreamResponse, request, generation, Capability.CHAT, call)
 
     async def Tokenize(self, request: pb.TokenizeRequest, call: Call) -> pb.TokenizeResponse:
         text = convert.text(request.text, "text")
@@ -128,37 +123,47 @@ class Inference:
         """The whole text, and the fields that both unary responses have."""
         texts: list[str] = []
         fields: dict[str, Any] = {"tokens": []}
-        async with aclosing(self._arms(request, generation, capability, call)) as arms:
-            async for _, message in arms:
-                match message:
-                    case pb.Started():
-                        fields["request_id"] = message.request_id
-                        fields["model"] = message.model
-                        fields["sampling"] = message.sampling
-                    case pb.Delta():
-                        texts.append(message.text)
-                        fields["tokens"] += message.tokens
-                    case pb.Finished():
-                        fields["finished"] = message
+        stream = self._stream(pb.GenerateStreamResponse, request, generation, capability, call)
+        async with aclosing(stream) as responses:
+            async for response in responses:
+                match response.WhichOneof("event"):
+                    case "started":
+                        fields["request_id"] = response.started.request_id
+                        fields["model"] = response.started.model
+                        fields["sampling"] = response.started.sampling
+                    case "delta":
+                        texts.append(response.delta.text)
+                        fields["tokens"] += response.delta.tokens
+                    case "finished":
+                        fields["finished"] = response.finished
         return "".join(texts), fields
 
-    async def _arms(
+    async def _stream(
         self,
+        kind: type[AnyStreamResponse],
         request: convert.AnyGenerateRequest | convert.AnyChatRequest,
         generation: GenerationRequest,
         capability: Capability,
         call: Call,
-    ) -> AsyncGenerator[Arm, None]:
+    ) -> AsyncGenerator[AnyStreamResponse, None]:
         """The answer as it comes to be: one Started, Deltas, one Finished."""
         request_id = call.notes["request_id"] = convert.request_id(request.request_id)
         with self._named(request_id):
             async with self._registry.lease(request.model, capability) as lease:
                 call.notes["model"] = lease.model_id
-                started = pb.Started(request_id=request_id, model=lease.model_id)
+                # Now, and not before the lease: a model may have been loading for long.
+                generation = replace(generation, time_left_s=call.time_left_s)
+                opening = pb.Started(
+                    request_id=request_id,
+                    model=lease.model_id,
+                    sampling=load_options.sampling_message(generation.sampling),
+                )
                 async with aclosing(lease.engine.generate(generation)) as events:
                     async for event in events:
                         _note(event, call)
-                        yield _arm(event, started, generation)
+                        response = kind()
+                        _write(event, response, opening)
+                        yield response
 
     def _defaults(
         self, request: convert.AnyGenerateRequest | convert.AnyChatRequest
@@ -184,16 +189,17 @@ class Inference:
             self._running.remove(request_id)
 
 
-def _arm(event: Event, started: pb.Started, generation: GenerationRequest) -> Arm:
+def _write(
+    event: Event, response: pb.GenerateStreamResponse | pb.ChatStreamResponse, opening: pb.Started
+) -> None:
     match event:
         case Delta():
-            return "delta", present.delta(event)
-        case Finished():
-            return "finished", present.finished(event)
+            present.delta(event, response.delta)
         case Started():
-            started.prompt_tokens = event.prompt_tokens
-            started.sampling.CopyFrom(load_options.sampling_message(generation.sampling))
-            return "started", started
+            response.started.CopyFrom(opening)
+            present.started(event, response.started)
+        case Finished():
+            present.finished(event, response.finished)
 
 
 def _note(event: Event, call: Call) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations  # grpcio's classes are generic for the type 
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap_unary(self, method: str, handler: Any) -> Callable[[Any, Context], Any]:
         async def serve(request: Any, context: Context) -> Any:
-            call = Call(method, context.peer())
+            call = _call(method, context)
             try:
                 with self._admitted(request):
                     response = await handler.unary_unary(request, call)
@@ -104,7 +105,7 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap_stream(self, method: str, handler: Any) -> Callable[[Any, Context], Any]:
         async def serve(request: Any, context: Context) -> AsyncIterator[Any]:
-            call = Call(method, context.peer())
+            call = _call(method, context)
             try:
                 with self._admitted(request):
                     async with aclosing(handler.unary_stream(request, call)) as responses:
@@ -124,6 +125,11 @@ class EdgeInterceptor(grpc.aio.ServerInterceptor):
             raise ServerDraining("the server is stopping", retry_after_s=1.0)
         if isinstance(request, _Malformed):
             raise MalformedRequest(f"the request cannot be decoded: {request.why}")
+
+
+def _call(method: str, context: Context) -> Call:
+    left_s = context.time_remaining()
+    return Call(method, context.peer(), None if left_s is None else time.monotonic() + left_s)
 
 
 def _forgiving(deserialize: Any) -> Callable[[bytes], Any]:

@@ -48,6 +48,8 @@ ROPE = {
     "freq_scale": Range(0, 1000, above=True),
     "yarn_original_context": Range(0, 2**24),
 }
+STEP_TARGET_S = Range(0.001, 60)
+HOST_CACHE_BYTES = Range(0, 2**50)
 TENSOR_SPLIT = Range(0, 1e9)
 LORA_SCALE = Range(-100, 100)
 KEEP_ALIVE_S = Range(0, 30 * 24 * 3600)
@@ -65,6 +67,7 @@ MAX_TOOLS = 128
 MAX_TOOL_CALLS = 128
 MAX_NAME_BYTES = 128
 MAX_REQUEST_ID = 128  # characters
+MAX_CACHE_SCOPE = 128  # characters
 MAX_DESCRIPTION_BYTES = 4096
 MAX_SCHEMA_BYTES = 64 * 1024
 MAX_PATH_BYTES = 4096

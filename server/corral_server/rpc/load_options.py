@@ -17,6 +17,7 @@ from corral_server.config import (
 from corral_server.request import SamplingParams
 from corral_server.rpc import limits
 from corral_server.rpc.check import Checker
+from corral_server.rpc.present import duration
 
 CACHE_TYPES = {
     model_pb2.CACHE_TYPE_F32: CacheType.F32,
@@ -49,12 +50,12 @@ POOLINGS = {
     model_pb2.POOLING_LAST: Pooling.LAST,
 }
 _PLAIN = SamplingParams()
+_DEFAULT = LoadOptions()
 _UNQUANTIZED = (CacheType.F32, CacheType.F16, CacheType.BF16)
 
 
 def from_message(message: model_pb2.LoadOptions, prefix: str, check: Checker) -> LoadOptions:
     """The options asked for; every field that is left out has its default."""
-    defaults = LoadOptions()
     numbers = check.numbers(message, limits.LOAD, prefix)
     switches = {name: getattr(message, name) for name in _SWITCHES if message.HasField(name)}
     choices = {
@@ -70,15 +71,17 @@ def from_message(message: model_pb2.LoadOptions, prefix: str, check: Checker) ->
         tensor_split=_tensor_split(message, prefix, check),
         rope=_rope(message.rope, f"{prefix}rope.", check),
         lora=_lora(message, prefix, check),
-        chat_template=message.chat_template or defaults.chat_template,
+        chat_template=message.chat_template or _DEFAULT.chat_template,
         default_sampling=sampling(message.default_sampling, f"{prefix}default_sampling.", check),
+        step_target_s=_step_target_s(message, prefix, check),
+        host_cache_bytes=_host_cache_bytes(message, prefix, check),
     )
     check.size(message.chat_template, limits.MAX_TEMPLATE_BYTES, f"{prefix}chat_template")
     check_together(options, prefix, check)
     return options
 
 
-_SWITCHES = ("use_mmap", "use_mlock")
+_SWITCHES = ("use_mmap", "use_mlock", "prefix_cache")
 _CHOICES: dict[str, dict[Any, Any]] = {
     "cache_type_k": CACHE_TYPES,
     "cache_type_v": CACHE_TYPES,
@@ -185,6 +188,20 @@ def _lora(message: model_pb2.LoadOptions, prefix: str, check: Checker) -> tuple[
     return tuple(adapters)
 
 
+def _step_target_s(message: model_pb2.LoadOptions, prefix: str, check: Checker) -> float:
+    if not message.HasField("step_target"):
+        return _DEFAULT.step_target_s
+    return check.seconds(message.step_target, limits.STEP_TARGET_S, f"{prefix}step_target")
+
+
+def _host_cache_bytes(message: model_pb2.LoadOptions, prefix: str, check: Checker) -> int | None:
+    if not message.HasField("host_cache_bytes"):
+        return None
+    given = message.host_cache_bytes
+    check.number(given, limits.HOST_CACHE_BYTES, f"{prefix}host_cache_bytes")
+    return int(given) if given in limits.HOST_CACHE_BYTES else None
+
+
 def sampling(
     message: sampling_pb2.SamplingParams,
     prefix: str,
@@ -211,6 +228,9 @@ def to_message(options: LoadOptions) -> model_pb2.LoadOptions:
         rope=_rope_message(options.rope),
         lora=[model_pb2.LoraAdapter(path=one.path, scale=one.scale) for one in options.lora],
         chat_template=options.chat_template or "",
+        step_target=duration(options.step_target_s),
+        prefix_cache=options.prefix_cache,
+        host_cache_bytes=options.host_cache_bytes,
     )
     if options.default_sampling != _PLAIN:
         message.default_sampling.CopyFrom(sampling_message(options.default_sampling))

@@ -12,7 +12,7 @@ from corral.v1 import (
     usage_pb2,
 )
 from corral_server.ipc.messages import Embedded
-from corral_server.request import Delta, Finished, FinishReason, Token
+from corral_server.request import Delta, Finished, FinishReason, Started, Token
 
 _FLOAT_BYTES = 4
 _PART_BYTES = 1024 * 1024
@@ -30,21 +30,31 @@ def tokens(tokens: tuple[Token, ...]) -> list[tokenization_pb2.Token]:
     return [tokenization_pb2.Token(id=token.id, piece=token.piece) for token in tokens]
 
 
-def delta(event: Delta) -> inference_pb2.Delta:
-    return inference_pb2.Delta(
-        text=event.text, completion_tokens=event.completion_tokens, tokens=tokens(event.tokens)
-    )
+def started(event: Started, message: inference_pb2.Started) -> None:
+    """Writes what the engine says of a request that it has accepted into `message`."""
+    message.prompt_tokens = event.prompt_tokens
+    message.queue_position = event.queue_position
+    if event.estimated_wait_s is not None:
+        message.estimated_wait.CopyFrom(duration(event.estimated_wait_s))
 
 
-def finished(event: Finished) -> inference_pb2.Finished:
-    message = inference_pb2.Finished(
-        reason=_REASONS[event.reason], usage=_usage(event), timings=_timings(event)
-    )
+def delta(event: Delta, message: inference_pb2.Delta) -> None:
+    """Writes `event` into `message`: for every token there is, so nothing is copied."""
+    message.text = event.text
+    message.completion_tokens = event.completion_tokens
+    if event.tokens:
+        message.tokens.extend(tokens(event.tokens))
+
+
+def finished(event: Finished, message: inference_pb2.Finished) -> None:
+    """Writes `event` into `message`."""
+    message.reason = _REASONS[event.reason]
+    message.usage.CopyFrom(_usage(event))
+    message.timings.CopyFrom(_timings(event))
     if event.stop_string is not None:
         message.stop_string = event.stop_string
     elif event.stop_token is not None:
         message.stop_token = event.stop_token
-    return message
 
 
 def _usage(event: Finished) -> usage_pb2.Usage:
@@ -104,5 +114,5 @@ def _rate(count: int, seconds: float) -> float:
 
 def duration(seconds: float) -> Duration:
     duration = Duration()
-    duration.FromNanoseconds(int(seconds * 1e9))
+    duration.FromNanoseconds(round(seconds * 1e9))
     return duration

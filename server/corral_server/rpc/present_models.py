@@ -7,13 +7,14 @@ from typing import Any, assert_never
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from corral.v1 import model_manager_pb2 as pb
-from corral.v1 import model_pb2
+from corral.v1 import model_pb2, server_pb2
 from corral_server.config import DemoSource, HubSource, ModelSource, PathSource
 from corral_server.hub.messages import HubFile, HubRepo, PulledModel, PullProgress
 from corral_server.ipc.messages import (
     Device,
     DeviceFootprint,
     EngineFacts,
+    EngineLoad,
     Loading,
     LoadStage,
     ModelFacts,
@@ -176,6 +177,26 @@ def load_progress(progress: Loading) -> pb.LoadProgress:
         done_bytes=progress.done_bytes,
         total_bytes=progress.total_bytes,
     )
+
+
+def load(id: str, load: EngineLoad) -> server_pb2.ModelLoad:
+    """How busy the engine of the model `id` is."""
+    message = server_pb2.ModelLoad(
+        model=id,
+        slots=load.slots,
+        running=load.running,
+        waiting=load.waiting,
+        max_waiting=load.max_waiting,
+        cells=load.cells,
+        cells_used=load.cells_used,
+        cells_cached=load.cells_cached,
+        completion_tokens_per_second=load.completion_tokens_per_s,
+        prompt_tokens_per_second=load.prompt_tokens_per_s,
+        prompt_cached_ratio=load.prompt_cached_ratio,
+    )
+    if load.estimated_wait_s is not None:
+        message.estimated_wait.CopyFrom(duration(load.estimated_wait_s))
+    return message
 
 
 def resolve_reason(reason: ResolveReason) -> pb.ResolveReason:

@@ -1,6 +1,8 @@
 """The gRPC server: our services, health and reflection on one port, and how they stop."""
 
 import asyncio
+import ipaddress
+import logging
 import secrets
 from contextlib import suppress
 from typing import Any, cast
@@ -9,8 +11,9 @@ import grpc
 
 from corral.v1 import inference_pb2_grpc, model_manager_pb2_grpc, server_pb2_grpc
 from corral_server.config import ServerConfig
-from corral_server.errors import CannotListen
+from corral_server.errors import CannotListen, ConfigInvalid
 from corral_server.models.registry import ModelRegistry
+from corral_server.rpc.auth import TokenInterceptor, Tokens
 from corral_server.rpc.descriptors import make_pool
 from corral_server.rpc.health import Health, health_handler
 from corral_server.rpc.inference import Inference
@@ -18,9 +21,11 @@ from corral_server.rpc.interceptor import EdgeInterceptor
 from corral_server.rpc.model_manager import ModelManager
 from corral_server.rpc.reflection import reflection_handlers
 from corral_server.rpc.server_info import Server
+from corral_server.rpc.tls import server_credentials
 
 SERVICES = ("corral.v1.Inference", "corral.v1.ModelManager", "corral.v1.Server")
 
+_log = logging.getLogger("corral.rpc")
 
 # For what calls that have ended still have on the wire.
 _LAST_WORDS_S = 1.0
@@ -30,10 +35,14 @@ class GrpcServer:
     """Listens from `start` to `stop`."""
 
     def __init__(self, registry: ModelRegistry, config: ServerConfig) -> None:
+        """Raises ConfigInvalid if a certificate, its key or the tokens cannot be read."""
         self._config = config
+        self._credentials = _credentials(config)
         self._edge = EdgeInterceptor()
         self.health = Health(registry, SERVICES)
-        self._server = grpc.aio.server(interceptors=(self._edge,), options=_options(config))
+        self._server = grpc.aio.server(
+            interceptors=(*_guards(config), self._edge), options=_options(config)
+        )
         self._add_services(registry)
 
     def _add_services(self, registry: ModelRegistry) -> None:
@@ -43,7 +52,7 @@ class GrpcServer:
         manager = ModelManager(
             registry, drain_timeout_s=config.drain_timeout_s, instance_id=instance_id
         )
-        info = Server(instance_id=instance_id, max_request_bytes=config.max_request_bytes)
+        info = Server(registry, instance_id=instance_id, max_request_bytes=config.max_request_bytes)
         self._stop_watches = manager.stop_watches
         model_manager_pb2_grpc.add_ModelManagerServicer_to_server(cast(Any, manager), server)
         inference_pb2_grpc.add_InferenceServicer_to_server(cast(Any, Inference(registry)), server)
@@ -55,8 +64,10 @@ class GrpcServer:
     async def start(self) -> int:
         """Listens; returns the port. Raises CannotListen."""
         address = self._config.address
+        if self._config.token_file and not self._credentials and not _is_loopback(address):
+            _log.warning("tokens can be read on their way to %s: it has no TLS", address)
         try:
-            port = self._server.add_insecure_port(address)
+            port = self._add_port(address)
         except RuntimeError as error:
             raise CannotListen(
                 f"cannot listen on {address}: is another server running there?"
@@ -67,6 +78,11 @@ class GrpcServer:
             raise CannotListen(f"cannot listen on {address}: there is no such port")
         await self._server.start()
         return port
+
+    def _add_port(self, address: str) -> int:
+        if self._credentials is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, self._credentials)
 
     def refuse(self) -> None:
         """New calls end UNAVAILABLE / SERVER_DRAINING, and health says so; running ones go on."""
@@ -84,6 +100,27 @@ class GrpcServer:
             async with asyncio.timeout(grace_s):
                 await self._edge.idle()
         await self._server.stop(_LAST_WORDS_S if self._edge.is_idle else 0)
+
+
+def _credentials(config: ServerConfig) -> grpc.ServerCredentials | None:
+    if config.tls_cert is None and config.tls_key is None:
+        return None
+    if config.tls_cert is None or config.tls_key is None:
+        raise ConfigInvalid("tls_cert and tls_key go together")
+    return server_credentials(config.tls_cert, config.tls_key)
+
+
+def _guards(config: ServerConfig) -> tuple[TokenInterceptor, ...]:
+    return () if config.token_file is None else (TokenInterceptor(Tokens.read(config.token_file)),)
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether nobody but this machine hears what is said there."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _options(config: ServerConfig) -> list[tuple[str, int]]:

@@ -34,6 +34,8 @@ _CODES: dict[type[CorralError], StatusCode] = {
     errors.CapabilityNotSupported: StatusCode.FAILED_PRECONDITION,
     errors.ChatTemplateFailed: StatusCode.FAILED_PRECONDITION,
     errors.QueueFull: StatusCode.RESOURCE_EXHAUSTED,
+    errors.DeadlineExceeded: StatusCode.DEADLINE_EXCEEDED,
+    errors.Unauthenticated: StatusCode.UNAUTHENTICATED,
     errors.DuplicateRequestId: StatusCode.ALREADY_EXISTS,
     errors.EngineRestarting: StatusCode.UNAVAILABLE,
     errors.ServerDraining: StatusCode.UNAVAILABLE,

@@ -73,6 +73,9 @@ def _numbers(bounds: dict[str, Range], of: type) -> dict[str, Key]:
 SERVER = Table(
     {
         "address": Key(Address()),
+        "tls_cert": Key(File()),
+        "tls_key": Key(File()),
+        "token_file": Key(File()),
         "log_level": Key(Word(LOG_LEVELS)),
         "model_dirs": Key(Array(File(), most=64)),
         "grace": Key(Duration(limits.DRAIN_TIMEOUT_S), "grace_s"),
@@ -137,6 +140,9 @@ OPTIONS = {
     "use_mlock": Key(Switch()),
     "pooling": Key(Choice(Pooling)),
     "chat_template": Key(Text(limits.MAX_TEMPLATE_BYTES)),
+    "step_target": Key(Duration(limits.STEP_TARGET_S), "step_target_s"),
+    "prefix_cache": Key(Switch()),
+    "host_cache_bytes": Key(Size(limits.HOST_CACHE_BYTES)),
     "rope": Key(_ROPE),
     "lora": Key(Array(_LORA, most=limits.MAX_LORAS)),
     "default_sampling": Key(_SAMPLING),
@@ -156,6 +162,8 @@ _OTHER_NAMES = {
     "mmap": "use_mmap",
     "mlock": "use_mlock",
     "sampling": "default_sampling",
+    "cache_prompt": "prefix_cache",
+    "cache_ram": "host_cache_bytes",
     "path": "source",
     "file": "source",
     "model": "source",

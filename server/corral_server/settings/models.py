@@ -14,7 +14,7 @@ from corral_server.config import (
 from corral_server.errors import FieldViolation, InvalidFields
 from corral_server.rpc.check import Checker
 from corral_server.rpc.load_options import check_together
-from corral_server.settings.format import DEFAULTS, MODEL, MODEL_ID, ON_DEMAND, OPTIONS, STARTUP
+from corral_server.settings.format import DEFAULTS, MODEL, MODEL_ID, ON_DEMAND, STARTUP
 from corral_server.settings.kinds import shown
 from corral_server.settings.node import Node, merge
 from corral_server.settings.reader import BAD, Problems, read
@@ -65,7 +65,8 @@ def effective(own: Node, defaults: Node | None) -> Node:
 
 
 def _configured(id: str, fields: dict[str, Any]) -> Configured:
-    options = LoadOptions(**{name: fields.pop(name) for name in OPTIONS if name in fields})
+    names = [name for name in LoadOptions.__struct_fields__ if name in fields]
+    options = LoadOptions(**{name: fields.pop(name) for name in names})
     on_demand = fields.pop("start", STARTUP) == ON_DEMAND
     is_default = fields.pop("default", False)
     mode = fields.pop("mode", default_mode(fields.get("capabilities", GENERATIVE)))

@@ -37,6 +37,9 @@ VARIABLES: Mapping[str, KeyPath] = {
 }
 """The variables that stand for a key: CORRAL_KEY of [server], CORRAL_HUB_KEY, CORRAL_ENGINE_KEY."""
 
+# What clients read: no mistake where a server and its clients share an environment.
+_OF_CLIENTS = ("CORRAL_TOKEN", "CORRAL_CA_FILE")
+
 
 def from_environment(environment: Mapping[str, str]) -> Node:
     """What the variables say. An empty one says nothing."""
@@ -90,7 +93,8 @@ def _budget(text: str) -> dict[str, Any]:
 def misspelt(environment: Mapping[str, str]) -> list[str]:
     """Warnings about variables that are probably meant for us and have no effect."""
     known = [name.removeprefix(PREFIX) for name in (CONFIG, *VARIABLES)]
-    ours = (name.removeprefix(PREFIX) for name in sorted(environment) if name.startswith(PREFIX))
+    named = sorted(name for name in environment if name not in _OF_CLIENTS)
+    ours = (name.removeprefix(PREFIX) for name in named if name.startswith(PREFIX))
     return [
         f"{PREFIX}{name} is not known and has no effect{near}"
         for name in ours

@@ -114,8 +114,15 @@ def _config(tree: Node, problems: Problems) -> ServerConfig:
         budget=_budget(tree.get("budget"), problems),
         hub=_section(HUB, tree.get("hub"), HubConfig(), problems),
         engine=_engine(tree.get("engine"), problems),
-        **_section(SERVER, tree.get("server"), {}, problems),
+        **_server(tree.get("server"), problems),
     )
+
+
+def _server(node: Node | None, problems: Problems) -> Any:
+    fields = _section(SERVER, node, {}, problems)
+    if node is not None and ("tls_cert" in fields) != ("tls_key" in fields):
+        problems.note(node, "must have both tls_cert and tls_key, or neither")
+    return fields
 
 
 def _section(shape: Table, node: Node | None, default: Any, problems: Problems) -> Any:

@@ -1,5 +1,6 @@
 """The channel to one server, with a sub-client per service."""
 
+import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -10,6 +11,7 @@ from corral.aio.inference import Inference
 from corral.aio.models import ModelManager
 from corral.aio.server import Server
 from corral.channel import channel_arguments, default_address
+from corral.credentials import authorization, channel_credentials, show_token_aio
 
 
 class Client:
@@ -26,15 +28,25 @@ class Client:
         self,
         address: str | None = None,
         *,
+        tls: bool | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         options: Mapping[str, str | int] | None = None,
     ) -> None:
         self.address = address or default_address()
         arguments = channel_arguments(options)
+        credentials = credentials or channel_credentials(tls, ca_file)
+        shown = authorization(token)
+        interceptors = None if shown is None else show_token_aio(shown)
         if credentials is None:
-            self._channel = grpc.aio.insecure_channel(self.address, arguments)
+            self._channel = grpc.aio.insecure_channel(
+                self.address, arguments, interceptors=interceptors
+            )
         else:
-            self._channel = grpc.aio.secure_channel(self.address, credentials, arguments)
+            self._channel = grpc.aio.secure_channel(
+                self.address, credentials, arguments, interceptors=interceptors
+            )
         self.models = ModelManager(self._channel, self.address)
         self.inference = Inference(self._channel, self.address)
         self.server = Server(self._channel, self.address)

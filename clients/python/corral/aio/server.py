@@ -1,9 +1,16 @@
 """The server itself, awaited."""
 
+from collections.abc import Sequence
+
 import grpc
 
 from corral.errors import translated
-from corral.v1.server_pb2 import GetServerInfoRequest, GetServerInfoResponse
+from corral.v1.server_pb2 import (
+    GetLoadRequest,
+    GetServerInfoRequest,
+    GetServerInfoResponse,
+    ModelLoad,
+)
 from corral.v1.server_pb2_grpc import ServerStub
 
 
@@ -17,3 +24,11 @@ class Server:
     async def info(self, *, timeout: float | None = None) -> GetServerInfoResponse:
         with translated(self._address):
             return await self._stub.GetServerInfo(GetServerInfoRequest(), timeout=timeout)
+
+    async def get_load(
+        self, model: str | None = None, *, timeout: float | None = None
+    ) -> Sequence[ModelLoad]:
+        request = GetLoadRequest(model=model or "")
+        with translated(self._address):
+            response = await self._stub.GetLoad(request, timeout=timeout)
+        return response.models

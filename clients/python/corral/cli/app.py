@@ -113,6 +113,7 @@ for panel, commands in PANELS.items():
         app.command(rich_help_panel=panel)(command)
 app.add_typer(hub.hub, name="hub", rich_help_panel="Models")
 app.command()(server.info)
+app.command()(server.stats)
 
 
 @app.callback()

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from corral.cli.conversation import Conversation
-from corral.cli.options import SAMPLING, Address, Json, MaxTokens, ModelId, takes
+from corral.cli.options import (
+    SAMPLING,
+    Address,
+    CacheScope,
+    Json,
+    MaxTokens,
+    ModelId,
+    RequestPriority,
+    takes,
+)
 from corral.cli.output import print_json, stdout, write
 from corral.cli.talk import Talk, typed_lines
 from corral.requests import SamplingOptions
@@ -26,6 +35,8 @@ def chat(
         typer.Option("--thinking/--no-thinking", help="Whether the model may think first."),
     ] = None,
     max_tokens: MaxTokens = None,
+    cache_scope: CacheScope = None,
+    priority: RequestPriority = None,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
@@ -34,7 +45,13 @@ def chat(
     Where standard input is no terminal, each of its lines is a message.
     """
     conversation = Conversation(
-        model=model, system=system, thinking=thinking, max_tokens=max_tokens, sampling=sampling
+        model=model,
+        system=system,
+        thinking=thinking,
+        max_tokens=max_tokens,
+        cache_scope=cache_scope,
+        priority=priority,
+        sampling=sampling,
     )
     with Client(address) as client:
         if sys.stdin.isatty() and sys.stdout.isatty() and not as_json:

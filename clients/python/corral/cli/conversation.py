@@ -7,6 +7,7 @@ from corral.requests import SamplingOptions
 from corral.sync import AnswerStream, Client
 from corral.v1.chat_pb2 import Message
 from corral.v1.inference_pb2 import ChatStreamResponse, Finished
+from corral.words import PriorityWord
 
 
 @dataclass(kw_only=True)
@@ -17,6 +18,8 @@ class Conversation:
     system: str | None = None
     thinking: bool | None = None  # None: the template's own default
     max_tokens: int | None = None
+    cache_scope: str | None = None
+    priority: PriorityWord | None = None
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     turns: list[Message] = field(default_factory=list)
     answers: list[Finished] = field(default_factory=list)  # those that were completed
@@ -29,6 +32,8 @@ class Conversation:
             model=self.model,
             enable_thinking=self.thinking,
             max_tokens=self.max_tokens,
+            cache_scope=self.cache_scope,
+            priority=self.priority,
             **self.sampling,
         )
 

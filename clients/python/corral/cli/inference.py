@@ -7,9 +7,11 @@ import typer
 from corral.cli.options import (
     SAMPLING,
     Address,
+    CacheScope,
     Json,
     MaxTokens,
     ModelId,
+    RequestPriority,
     Stop,
     takes,
     text_or_stdin,
@@ -31,6 +33,8 @@ def generate(
     model: ModelId = None,
     max_tokens: MaxTokens = None,
     stop: Stop = None,
+    cache_scope: CacheScope = None,
+    priority: RequestPriority = None,
     address: Address = None,
     as_json: Json = False,
 ) -> None:
@@ -39,7 +43,13 @@ def generate(
     with (
         Client(address) as client,
         client.inference.generate_stream(
-            text, model=model, max_tokens=max_tokens, stop=stop, **sampling
+            text,
+            model=model,
+            max_tokens=max_tokens,
+            stop=stop,
+            cache_scope=cache_scope,
+            priority=priority,
+            **sampling,
         ) as stream,
     ):
         if as_json:

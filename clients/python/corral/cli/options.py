@@ -9,9 +9,11 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from corral.words import PriorityWord
+
 INT32 = range(-(2**31), 2**31)
 UINT32 = range(2**32)
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Command: TypeAlias = Callable[..., None]
 
@@ -55,7 +57,7 @@ def checked(check: Callable[[str], object]) -> Callable[[str | None], str | None
 
 
 def seconds(text: str) -> float:
-    """The seconds that `text` says: 90, 90s, 1.5m, 2h or 7d. Raises ValueError for others."""
+    """The seconds that `text` says: 90, 50ms, 90s, 1.5m, 2h or 7d. Raises ValueError for others."""
     value = text.rstrip("smhd")
     unit = text[len(value) :]
     if unit not in UNITS or not value.replace(".", "", 1).isdecimal():
@@ -82,6 +84,15 @@ MaxTokens = Annotated[
 Stop = Annotated[
     list[str] | None,
     typer.Option(metavar="TEXT", help="Stop before this text; may be repeated."),
+]
+
+
+CacheScope = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Share what is computed with requests of this scope only."),
+]
+RequestPriority = Annotated[
+    PriorityWord | None, typer.Option(help="Which waiting requests go first. Default: normal.")
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from corral.cli.options import checked, count, number, sampling_flags
+from corral.cli.options import checked, count, number, sampling_flags, seconds
 from corral.requests import LoraOptions, RopeOptions, SamplingOptions, ServingOptions
 from corral.words import (
     CacheTypeWord,
@@ -74,6 +74,26 @@ SERVING: Mapping[str, object] = {
     ],
     "flash_attention": Annotated[
         FlashAttentionWord | None, typer.Option(help="Default: auto.", rich_help_panel=CACHE)
+    ],
+    "prefix_cache": Annotated[
+        bool | None,
+        typer.Option(
+            "--prefix-cache/--no-prefix-cache",
+            help="Keep what was computed for prompts that begin alike.",
+            rich_help_panel=CACHE,
+        ),
+    ],
+    "host_cache_bytes": Annotated[
+        float | None, number("Memory for what leaves the KV cache, bytes.", panel=CACHE)
+    ],
+    "step_target": Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            callback=checked(seconds),
+            help="How long one step should take while answers run. Default: 50ms.",
+            rich_help_panel=CACHE,
+        ),
     ],
     "threads": Annotated[int | None, count("Processor threads of its engine.", panel=DEVICES)],
     "gpu_layers": Annotated[int | None, count("Layers on GPUs; -1 means all.", panel=DEVICES)],
@@ -153,6 +173,8 @@ def serving_options(flags: Mapping[str, Any]) -> ServingOptions:
         lora=map(_lora, given.pop("lora", ())),
         tensor_split=_split(given.pop("tensor_split")) if "tensor_split" in given else (),
     )
+    if "step_target" in given:
+        options["step_target"] = seconds(given.pop("step_target"))
     if "chat_template" in given:
         options["chat_template"] = given.pop("chat_template").read_text(encoding="utf-8")
     rope = {field: given.pop(flag) for flag, field in ROPE.items() if flag in given}

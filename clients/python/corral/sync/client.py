@@ -1,5 +1,6 @@
 """The channel to one server, with a sub-client per service."""
 
+import os
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -7,6 +8,7 @@ from typing import Self
 import grpc
 
 from corral.channel import channel_arguments, default_address
+from corral.credentials import ShowToken, authorization, channel_credentials
 from corral.sync.inference import Inference
 from corral.sync.models import ModelManager
 from corral.sync.server import Server
@@ -28,20 +30,31 @@ class Client:
         self,
         address: str | None = None,
         *,
+        tls: bool | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         options: Mapping[str, str | int] | None = None,
     ) -> None:
         """Opens a channel to `address`: HOST:PORT, unix:PATH or whatever else gRPC resolves;
         by default CORRAL_ADDRESS, else 127.0.0.1:50051.
 
-        `credentials` turn on TLS. `options` override corral.channel.CHANNEL_OPTIONS by name.
+        `tls` says whether the channel is encrypted; by default it is if there is a `ca_file`: the
+        authorities to trust, PEM; by default CORRAL_CA_FILE, else the system's. `token` is shown
+        with every call; by default CORRAL_TOKEN, and "" shows none. `credentials` are gRPC's own,
+        instead of `tls` and `ca_file`. `options` override corral.channel.CHANNEL_OPTIONS by name.
+        Raises OSError if `ca_file` cannot be read.
         """
         self.address = address or default_address()
         arguments = channel_arguments(options)
+        credentials = credentials or channel_credentials(tls, ca_file)
+        shown = authorization(token)
         if credentials is None:
             self._channel = grpc.insecure_channel(self.address, arguments)
         else:
             self._channel = grpc.secure_channel(self.address, credentials, arguments)
+        if shown is not None:
+            self._channel = grpc.intercept_channel(self._channel, ShowToken(shown))
         self.models = ModelManager(self._channel, self.address)
         self.inference = Inference(self._channel, self.address)
         self.server = Server(self._channel, self.address)

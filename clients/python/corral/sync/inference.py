@@ -33,8 +33,8 @@ class Inference:
 
     The keywords of `generate` and `chat` are those of corral.requests.GenerateOptions and
     ChatOptions: model, request_id, max_tokens, stop, stop_token_ids, include_stop, ignore_eos,
-    tokens, and the sampling: temperature, top_k, top_p, min_p, repeat_penalty, repeat_last_n,
-    frequency_penalty, presence_penalty, seed, logit_bias.
+    tokens, cache_scope, priority, and the sampling: temperature, top_k, top_p, min_p,
+    repeat_penalty, repeat_last_n, frequency_penalty, presence_penalty, seed, logit_bias.
     """
 
     def __init__(self, channel: grpc.Channel, address: str) -> None:

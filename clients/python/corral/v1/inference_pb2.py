@@ -28,9 +28,10 @@ from corral.v1 import model_pb2 as corral_dot_v1_dot_model__pb2
 from corral.v1 import sampling_pb2 as corral_dot_v1_dot_sampling__pb2
 from corral.v1 import tokenization_pb2 as corral_dot_v1_dot_tokenization__pb2
 from corral.v1 import usage_pb2 as corral_dot_v1_dot_usage__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63orral/v1/inference.proto\x12\tcorral.v1\x1a\x14\x63orral/v1/chat.proto\x1a\x19\x63orral/v1/embedding.proto\x1a\x15\x63orral/v1/model.proto\x1a\x18\x63orral/v1/sampling.proto\x1a\x1c\x63orral/v1/tokenization.proto\x1a\x15\x63orral/v1/usage.proto\"\xb8\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x10\n\x06prompt\x18\x03 \x01(\tH\x00\x12,\n\rprompt_tokens\x18\x04 \x01(\x0b\x32\x13.corral.v1.TokenIdsH\x00\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12#\n\x04stop\x18\x07 \x01(\x0b\x32\x15.corral.v1.StopParams\x12(\n\x06output\x18\x08 \x01(\x0b\x32\x18.corral.v1.OutputOptions\x12\x15\n\rparse_special\x18\t \x01(\x08\x42\x07\n\x05inputB\r\n\x0b_max_tokens\"\xbe\x02\n\x15GenerateStreamRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x10\n\x06prompt\x18\x03 \x01(\tH\x00\x12,\n\rprompt_tokens\x18\x04 \x01(\x0b\x32\x13.corral.v1.TokenIdsH\x00\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12#\n\x04stop\x18\x07 \x01(\x0b\x32\x15.corral.v1.StopParams\x12(\n\x06output\x18\x08 \x01(\x0b\x32\x18.corral.v1.OutputOptions\x12\x15\n\rparse_special\x18\t \x01(\x08\x42\x07\n\x05inputB\r\n\x0b_max_tokens\"\xcc\x02\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12$\n\x08messages\x18\x03 \x03(\x0b\x32\x12.corral.v1.Message\x12\x1e\n\x05tools\x18\x04 \x03(\x0b\x32\x0f.corral.v1.Tool\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12#\n\x04stop\x18\x07 \x01(\x0b\x32\x15.corral.v1.StopParams\x12(\n\x06output\x18\x08 \x01(\x0b\x32\x18.corral.v1.OutputOptions\x12\x1c\n\x0f\x65nable_thinking\x18\t \x01(\x08H\x01\x88\x01\x01\x42\r\n\x0b_max_tokensB\x12\n\x10_enable_thinking\"\xd2\x02\n\x11\x43hatStreamRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12$\n\x08messages\x18\x03 \x03(\x0b\x32\x12.corral.v1.Message\x12\x1e\n\x05tools\x18\x04 \x03(\x0b\x32\x0f.corral.v1.Tool\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12#\n\x04stop\x18\x07 \x01(\x0b\x32\x15.corral.v1.StopParams\x12(\n\x06output\x18\x08 \x01(\x0b\x32\x18.corral.v1.OutputOptions\x12\x1c\n\x0f\x65nable_thinking\x18\t \x01(\x08H\x01\x88\x01\x01\x42\r\n\x0b_max_tokensB\x12\n\x10_enable_thinking\"\x1f\n\rOutputOptions\x12\x0e\n\x06tokens\x18\x01 \x01(\x08\"\xb9\x01\n\x10GenerateResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12%\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x13.corral.v1.Finished\x12+\n\x08sampling\x18\x05 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12 \n\x06tokens\x18\x06 \x03(\x0b\x32\x10.corral.v1.Token\"\xcc\x01\n\x0c\x43hatResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12#\n\x07message\x18\x03 \x01(\x0b\x32\x12.corral.v1.Message\x12%\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x13.corral.v1.Finished\x12+\n\x08sampling\x18\x05 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12 \n\x06tokens\x18\x06 \x03(\x0b\x32\x10.corral.v1.Token\"\x94\x01\n\x16GenerateStreamResponse\x12%\n\x07started\x18\x01 \x01(\x0b\x32\x12.corral.v1.StartedH\x00\x12!\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x10.corral.v1.DeltaH\x00\x12\'\n\x08\x66inished\x18\x03 \x01(\x0b\x32\x13.corral.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"\x90\x01\n\x12\x43hatStreamResponse\x12%\n\x07started\x18\x01 \x01(\x0b\x32\x12.corral.v1.StartedH\x00\x12!\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x10.corral.v1.DeltaH\x00\x12\'\n\x08\x66inished\x18\x03 \x01(\x0b\x32\x13.corral.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"p\n\x07Started\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rprompt_tokens\x18\x03 \x01(\x05\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.corral.v1.SamplingParams\"R\n\x05\x44\x65lta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12 \n\x06tokens\x18\x03 \x03(\x0b\x32\x10.corral.v1.Token\"\xb6\x01\n\x08\x46inished\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.corral.v1.FinishReason\x12\x15\n\x0bstop_string\x18\x02 \x01(\tH\x00\x12\x14\n\nstop_token\x18\x03 \x01(\x05H\x00\x12\x1f\n\x05usage\x18\x04 \x01(\x0b\x32\x10.corral.v1.Usage\x12#\n\x07timings\x18\x05 \x01(\x0b\x32\x12.corral.v1.TimingsB\x0e\n\x0cmatched_stop\"Z\n\x0fTokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x64\x64_special\x18\x03 \x01(\x08\x12\x15\n\rparse_special\x18\x04 \x01(\x08\"C\n\x10TokenizeResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12 \n\x06tokens\x18\x02 \x03(\x0b\x32\x10.corral.v1.Token\"N\n\x11\x44\x65tokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\x12\x17\n\x0funparse_special\x18\x03 \x01(\x08\">\n\x12\x44\x65tokenizeResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0b\n\x03raw\x18\x03 \x01(\x0c\"o\n\x12\x43ountTokensRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x06prompt\x18\x02 \x01(\tH\x00\x12/\n\x0c\x63onversation\x18\x03 \x01(\x0b\x32\x17.corral.v1.ConversationH\x00\x42\x07\n\x05input\"L\n\x13\x43ountTokensResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x01(\x05\x12\x16\n\x0esequence_limit\x18\x03 \x01(\x05\"\xd3\x01\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x06inputs\x18\x03 \x03(\x0b\x32\x15.corral.v1.EmbedInput\x12#\n\x07pooling\x18\x04 \x01(\x0e\x32\x12.corral.v1.Pooling\x12\x16\n\tnormalize\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12.\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x1c.corral.v1.EmbeddingEncodingB\x0c\n\n_normalize\"\xd9\x01\n\x12\x45mbedStreamRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x06inputs\x18\x03 \x03(\x0b\x32\x15.corral.v1.EmbedInput\x12#\n\x07pooling\x18\x04 \x01(\x0e\x32\x12.corral.v1.Pooling\x12\x16\n\tnormalize\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12.\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x1c.corral.v1.EmbeddingEncodingB\x0c\n\n_normalize\"}\n\rEmbedResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12(\n\nembeddings\x18\x03 \x03(\x0b\x32\x14.corral.v1.Embedding\x12\x1f\n\x05usage\x18\x04 \x01(\x0b\x32\x10.corral.v1.Usage\"\x83\x01\n\x13\x45mbedStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12(\n\nembeddings\x18\x03 \x03(\x0b\x32\x14.corral.v1.Embedding\x12\x1f\n\x05usage\x18\x04 \x01(\x0b\x32\x10.corral.v1.Usage2\x99\x05\n\tInference\x12\x43\n\x08Generate\x12\x1a.corral.v1.GenerateRequest\x1a\x1b.corral.v1.GenerateResponse\x12W\n\x0eGenerateStream\x12 .corral.v1.GenerateStreamRequest\x1a!.corral.v1.GenerateStreamResponse0\x01\x12\x37\n\x04\x43hat\x12\x16.corral.v1.ChatRequest\x1a\x17.corral.v1.ChatResponse\x12K\n\nChatStream\x12\x1c.corral.v1.ChatStreamRequest\x1a\x1d.corral.v1.ChatStreamResponse0\x01\x12\x43\n\x08Tokenize\x12\x1a.corral.v1.TokenizeRequest\x1a\x1b.corral.v1.TokenizeResponse\x12I\n\nDetokenize\x12\x1c.corral.v1.DetokenizeRequest\x1a\x1d.corral.v1.DetokenizeResponse\x12L\n\x0b\x43ountTokens\x12\x1d.corral.v1.CountTokensRequest\x1a\x1e.corral.v1.CountTokensResponse\x12:\n\x05\x45mbed\x12\x17.corral.v1.EmbedRequest\x1a\x18.corral.v1.EmbedResponse\x12N\n\x0b\x45mbedStream\x12\x1d.corral.v1.EmbedStreamRequest\x1a\x1e.corral.v1.EmbedStreamResponse0\x01\x42[\n\rdev.corral.v1P\x01Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\xaa\x02\tCorral.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63orral/v1/inference.proto\x12\tcorral.v1\x1a\x14\x63orral/v1/chat.proto\x1a\x19\x63orral/v1/embedding.proto\x1a\x15\x63orral/v1/model.proto\x1a\x18\x63orral/v1/sampling.proto\x1a\x1c\x63orral/v1/tokenization.proto\x1a\x15\x63orral/v1/usage.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf4\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x10\n\x06prompt\x18\x03 \x01(\tH\x00\x12,\n\rprompt_tokens\x18\x04 \x01(\x0b\x32\x13.corral.v1.TokenIdsH\x00\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12#\n\x04stop\x18\x07 \x01(\x0b\x32\x15.corral.v1.StopParams\x12(\n\x06output\x18\x08 \x01(\x0b\x32\x18.corral.v1.OutputOptions\x12\x15\n\rparse_special\x18\t \x01(\x08\x12\x13\n\x0b\x63\x61\x63he_scope\x18\n \x01(\t\x12%\n\x08priority\x18\x0b \x01(\x0e\x32\x13.corral.v1.PriorityB\x07\n\x05inputB\r\n\x0b_max_tokens\"\xfa\x02\n\x15GenerateStreamRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x10\n\x06prompt\x18\x03 \x01(\tH\x00\x12,\n\rprompt_tokens\x18\x04 \x01(\x0b\x32\x13.corral.v1.TokenIdsH\x00\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12#\n\x04stop\x18\x07 \x01(\x0b\x32\x15.corral.v1.StopParams\x12(\n\x06output\x18\x08 \x01(\x0b\x32\x18.corral.v1.OutputOptions\x12\x15\n\rparse_special\x18\t \x01(\x08\x12\x13\n\x0b\x63\x61\x63he_scope\x18\n \x01(\t\x12%\n\x08priority\x18\x0b \x01(\x0e\x32\x13.corral.v1.PriorityB\x07\n\x05inputB\r\n\x0b_max_tokens\"\x88\x03\n\x0b\x43hatRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12$\n\x08messages\x18\x03 \x03(\x0b\x32\x12.corral.v1.Message\x12\x1e\n\x05tools\x18\x04 \x03(\x0b\x32\x0f.corral.v1.Tool\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12#\n\x04stop\x18\x07 \x01(\x0b\x32\x15.corral.v1.StopParams\x12(\n\x06output\x18\x08 \x01(\x0b\x32\x18.corral.v1.OutputOptions\x12\x1c\n\x0f\x65nable_thinking\x18\t \x01(\x08H\x01\x88\x01\x01\x12\x13\n\x0b\x63\x61\x63he_scope\x18\n \x01(\t\x12%\n\x08priority\x18\x0b \x01(\x0e\x32\x13.corral.v1.PriorityB\r\n\x0b_max_tokensB\x12\n\x10_enable_thinking\"\x8e\x03\n\x11\x43hatStreamRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12$\n\x08messages\x18\x03 \x03(\x0b\x32\x12.corral.v1.Message\x12\x1e\n\x05tools\x18\x04 \x03(\x0b\x32\x0f.corral.v1.Tool\x12\x17\n\nmax_tokens\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12+\n\x08sampling\x18\x06 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12#\n\x04stop\x18\x07 \x01(\x0b\x32\x15.corral.v1.StopParams\x12(\n\x06output\x18\x08 \x01(\x0b\x32\x18.corral.v1.OutputOptions\x12\x1c\n\x0f\x65nable_thinking\x18\t \x01(\x08H\x01\x88\x01\x01\x12\x13\n\x0b\x63\x61\x63he_scope\x18\n \x01(\t\x12%\n\x08priority\x18\x0b \x01(\x0e\x32\x13.corral.v1.PriorityB\r\n\x0b_max_tokensB\x12\n\x10_enable_thinking\"\x1f\n\rOutputOptions\x12\x0e\n\x06tokens\x18\x01 \x01(\x08\"\xb9\x01\n\x10GenerateResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12%\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x13.corral.v1.Finished\x12+\n\x08sampling\x18\x05 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12 \n\x06tokens\x18\x06 \x03(\x0b\x32\x10.corral.v1.Token\"\xcc\x01\n\x0c\x43hatResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12#\n\x07message\x18\x03 \x01(\x0b\x32\x12.corral.v1.Message\x12%\n\x08\x66inished\x18\x04 \x01(\x0b\x32\x13.corral.v1.Finished\x12+\n\x08sampling\x18\x05 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12 \n\x06tokens\x18\x06 \x03(\x0b\x32\x10.corral.v1.Token\"\x94\x01\n\x16GenerateStreamResponse\x12%\n\x07started\x18\x01 \x01(\x0b\x32\x12.corral.v1.StartedH\x00\x12!\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x10.corral.v1.DeltaH\x00\x12\'\n\x08\x66inished\x18\x03 \x01(\x0b\x32\x13.corral.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"\x90\x01\n\x12\x43hatStreamResponse\x12%\n\x07started\x18\x01 \x01(\x0b\x32\x12.corral.v1.StartedH\x00\x12!\n\x05\x64\x65lta\x18\x02 \x01(\x0b\x32\x10.corral.v1.DeltaH\x00\x12\'\n\x08\x66inished\x18\x03 \x01(\x0b\x32\x13.corral.v1.FinishedH\x00\x42\x07\n\x05\x65vent\"\xbb\x01\n\x07Started\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x15\n\rprompt_tokens\x18\x03 \x01(\x05\x12+\n\x08sampling\x18\x04 \x01(\x0b\x32\x19.corral.v1.SamplingParams\x12\x16\n\x0equeue_position\x18\x05 \x01(\x05\x12\x31\n\x0e\x65stimated_wait\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"R\n\x05\x44\x65lta\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x19\n\x11\x63ompletion_tokens\x18\x02 \x01(\x05\x12 \n\x06tokens\x18\x03 \x03(\x0b\x32\x10.corral.v1.Token\"\xb6\x01\n\x08\x46inished\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.corral.v1.FinishReason\x12\x15\n\x0bstop_string\x18\x02 \x01(\tH\x00\x12\x14\n\nstop_token\x18\x03 \x01(\x05H\x00\x12\x1f\n\x05usage\x18\x04 \x01(\x0b\x32\x10.corral.v1.Usage\x12#\n\x07timings\x18\x05 \x01(\x0b\x32\x12.corral.v1.TimingsB\x0e\n\x0cmatched_stop\"Z\n\x0fTokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x64\x64_special\x18\x03 \x01(\x08\x12\x15\n\rparse_special\x18\x04 \x01(\x08\"C\n\x10TokenizeResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12 \n\x06tokens\x18\x02 \x03(\x0b\x32\x10.corral.v1.Token\"N\n\x11\x44\x65tokenizeRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\ttoken_ids\x18\x02 \x03(\x05\x12\x17\n\x0funparse_special\x18\x03 \x01(\x08\">\n\x12\x44\x65tokenizeResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0b\n\x03raw\x18\x03 \x01(\x0c\"o\n\x12\x43ountTokensRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x06prompt\x18\x02 \x01(\tH\x00\x12/\n\x0c\x63onversation\x18\x03 \x01(\x0b\x32\x17.corral.v1.ConversationH\x00\x42\x07\n\x05input\"L\n\x13\x43ountTokensResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06tokens\x18\x02 \x01(\x05\x12\x16\n\x0esequence_limit\x18\x03 \x01(\x05\"\xd3\x01\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x06inputs\x18\x03 \x03(\x0b\x32\x15.corral.v1.EmbedInput\x12#\n\x07pooling\x18\x04 \x01(\x0e\x32\x12.corral.v1.Pooling\x12\x16\n\tnormalize\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12.\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x1c.corral.v1.EmbeddingEncodingB\x0c\n\n_normalize\"\xd9\x01\n\x12\x45mbedStreamRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x06inputs\x18\x03 \x03(\x0b\x32\x15.corral.v1.EmbedInput\x12#\n\x07pooling\x18\x04 \x01(\x0e\x32\x12.corral.v1.Pooling\x12\x16\n\tnormalize\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12.\n\x08\x65ncoding\x18\x06 \x01(\x0e\x32\x1c.corral.v1.EmbeddingEncodingB\x0c\n\n_normalize\"}\n\rEmbedResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12(\n\nembeddings\x18\x03 \x03(\x0b\x32\x14.corral.v1.Embedding\x12\x1f\n\x05usage\x18\x04 \x01(\x0b\x32\x10.corral.v1.Usage\"\x83\x01\n\x13\x45mbedStreamResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12(\n\nembeddings\x18\x03 \x03(\x0b\x32\x14.corral.v1.Embedding\x12\x1f\n\x05usage\x18\x04 \x01(\x0b\x32\x10.corral.v1.Usage*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x32\x99\x05\n\tInference\x12\x43\n\x08Generate\x12\x1a.corral.v1.GenerateRequest\x1a\x1b.corral.v1.GenerateResponse\x12W\n\x0eGenerateStream\x12 .corral.v1.GenerateStreamRequest\x1a!.corral.v1.GenerateStreamResponse0\x01\x12\x37\n\x04\x43hat\x12\x16.corral.v1.ChatRequest\x1a\x17.corral.v1.ChatResponse\x12K\n\nChatStream\x12\x1c.corral.v1.ChatStreamRequest\x1a\x1d.corral.v1.ChatStreamResponse0\x01\x12\x43\n\x08Tokenize\x12\x1a.corral.v1.TokenizeRequest\x1a\x1b.corral.v1.TokenizeResponse\x12I\n\nDetokenize\x12\x1c.corral.v1.DetokenizeRequest\x1a\x1d.corral.v1.DetokenizeResponse\x12L\n\x0b\x43ountTokens\x12\x1d.corral.v1.CountTokensRequest\x1a\x1e.corral.v1.CountTokensResponse\x12:\n\x05\x45mbed\x12\x17.corral.v1.EmbedRequest\x1a\x18.corral.v1.EmbedResponse\x12N\n\x0b\x45mbedStream\x12\x1d.corral.v1.EmbedStreamRequest\x1a\x1e.corral.v1.EmbedStreamResponse0\x01\x42[\n\rdev.corral.v1P\x01Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\xaa\x02\tCorral.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,50 +39,52 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'corral.v1.inference_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.corral.v1P\001Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\252\002\tCorral.V1'
-  _globals['_GENERATEREQUEST']._serialized_start=192
-  _globals['_GENERATEREQUEST']._serialized_end=504
-  _globals['_GENERATESTREAMREQUEST']._serialized_start=507
-  _globals['_GENERATESTREAMREQUEST']._serialized_end=825
-  _globals['_CHATREQUEST']._serialized_start=828
-  _globals['_CHATREQUEST']._serialized_end=1160
-  _globals['_CHATSTREAMREQUEST']._serialized_start=1163
-  _globals['_CHATSTREAMREQUEST']._serialized_end=1501
-  _globals['_OUTPUTOPTIONS']._serialized_start=1503
-  _globals['_OUTPUTOPTIONS']._serialized_end=1534
-  _globals['_GENERATERESPONSE']._serialized_start=1537
-  _globals['_GENERATERESPONSE']._serialized_end=1722
-  _globals['_CHATRESPONSE']._serialized_start=1725
-  _globals['_CHATRESPONSE']._serialized_end=1929
-  _globals['_GENERATESTREAMRESPONSE']._serialized_start=1932
-  _globals['_GENERATESTREAMRESPONSE']._serialized_end=2080
-  _globals['_CHATSTREAMRESPONSE']._serialized_start=2083
-  _globals['_CHATSTREAMRESPONSE']._serialized_end=2227
-  _globals['_STARTED']._serialized_start=2229
-  _globals['_STARTED']._serialized_end=2341
-  _globals['_DELTA']._serialized_start=2343
-  _globals['_DELTA']._serialized_end=2425
-  _globals['_FINISHED']._serialized_start=2428
-  _globals['_FINISHED']._serialized_end=2610
-  _globals['_TOKENIZEREQUEST']._serialized_start=2612
-  _globals['_TOKENIZEREQUEST']._serialized_end=2702
-  _globals['_TOKENIZERESPONSE']._serialized_start=2704
-  _globals['_TOKENIZERESPONSE']._serialized_end=2771
-  _globals['_DETOKENIZEREQUEST']._serialized_start=2773
-  _globals['_DETOKENIZEREQUEST']._serialized_end=2851
-  _globals['_DETOKENIZERESPONSE']._serialized_start=2853
-  _globals['_DETOKENIZERESPONSE']._serialized_end=2915
-  _globals['_COUNTTOKENSREQUEST']._serialized_start=2917
-  _globals['_COUNTTOKENSREQUEST']._serialized_end=3028
-  _globals['_COUNTTOKENSRESPONSE']._serialized_start=3030
-  _globals['_COUNTTOKENSRESPONSE']._serialized_end=3106
-  _globals['_EMBEDREQUEST']._serialized_start=3109
-  _globals['_EMBEDREQUEST']._serialized_end=3320
-  _globals['_EMBEDSTREAMREQUEST']._serialized_start=3323
-  _globals['_EMBEDSTREAMREQUEST']._serialized_end=3540
-  _globals['_EMBEDRESPONSE']._serialized_start=3542
-  _globals['_EMBEDRESPONSE']._serialized_end=3667
-  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=3670
-  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=3801
-  _globals['_INFERENCE']._serialized_start=3804
-  _globals['_INFERENCE']._serialized_end=4469
+  _globals['_PRIORITY']._serialized_start=4151
+  _globals['_PRIORITY']._serialized_end=4245
+  _globals['_GENERATEREQUEST']._serialized_start=224
+  _globals['_GENERATEREQUEST']._serialized_end=596
+  _globals['_GENERATESTREAMREQUEST']._serialized_start=599
+  _globals['_GENERATESTREAMREQUEST']._serialized_end=977
+  _globals['_CHATREQUEST']._serialized_start=980
+  _globals['_CHATREQUEST']._serialized_end=1372
+  _globals['_CHATSTREAMREQUEST']._serialized_start=1375
+  _globals['_CHATSTREAMREQUEST']._serialized_end=1773
+  _globals['_OUTPUTOPTIONS']._serialized_start=1775
+  _globals['_OUTPUTOPTIONS']._serialized_end=1806
+  _globals['_GENERATERESPONSE']._serialized_start=1809
+  _globals['_GENERATERESPONSE']._serialized_end=1994
+  _globals['_CHATRESPONSE']._serialized_start=1997
+  _globals['_CHATRESPONSE']._serialized_end=2201
+  _globals['_GENERATESTREAMRESPONSE']._serialized_start=2204
+  _globals['_GENERATESTREAMRESPONSE']._serialized_end=2352
+  _globals['_CHATSTREAMRESPONSE']._serialized_start=2355
+  _globals['_CHATSTREAMRESPONSE']._serialized_end=2499
+  _globals['_STARTED']._serialized_start=2502
+  _globals['_STARTED']._serialized_end=2689
+  _globals['_DELTA']._serialized_start=2691
+  _globals['_DELTA']._serialized_end=2773
+  _globals['_FINISHED']._serialized_start=2776
+  _globals['_FINISHED']._serialized_end=2958
+  _globals['_TOKENIZEREQUEST']._serialized_start=2960
+  _globals['_TOKENIZEREQUEST']._serialized_end=3050
+  _globals['_TOKENIZERESPONSE']._serialized_start=3052
+  _globals['_TOKENIZERESPONSE']._serialized_end=3119
+  _globals['_DETOKENIZEREQUEST']._serialized_start=3121
+  _globals['_DETOKENIZEREQUEST']._serialized_end=3199
+  _globals['_DETOKENIZERESPONSE']._serialized_start=3201
+  _globals['_DETOKENIZERESPONSE']._serialized_end=3263
+  _globals['_COUNTTOKENSREQUEST']._serialized_start=3265
+  _globals['_COUNTTOKENSREQUEST']._serialized_end=3376
+  _globals['_COUNTTOKENSRESPONSE']._serialized_start=3378
+  _globals['_COUNTTOKENSRESPONSE']._serialized_end=3454
+  _globals['_EMBEDREQUEST']._serialized_start=3457
+  _globals['_EMBEDREQUEST']._serialized_end=3668
+  _globals['_EMBEDSTREAMREQUEST']._serialized_start=3671
+  _globals['_EMBEDSTREAMREQUEST']._serialized_end=3888
+  _globals['_EMBEDRESPONSE']._serialized_start=3890
+  _globals['_EMBEDRESPONSE']._serialized_end=4015
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_start=4018
+  _globals['_EMBEDSTREAMRESPONSE']._serialized_end=4149
+  _globals['_INFERENCE']._serialized_start=4248
+  _globals['_INFERENCE']._serialized_end=4913
 # @@protoc_insertion_point(module_scope)

@@ -145,7 +145,7 @@ class DemoSource(_message.Message):
     def __init__(self) -> None: ...
 
 class LoadOptions(_message.Message):
-    __slots__ = ("context_size", "slots", "batch_size", "threads", "max_waiting", "ubatch_size", "cache_type_k", "cache_type_v", "flash_attention", "gpu_layers", "devices", "split_mode", "tensor_split", "main_gpu", "use_mmap", "use_mlock", "rope", "lora", "pooling", "chat_template", "default_sampling")
+    __slots__ = ("context_size", "slots", "batch_size", "threads", "max_waiting", "ubatch_size", "cache_type_k", "cache_type_v", "flash_attention", "gpu_layers", "devices", "split_mode", "tensor_split", "main_gpu", "use_mmap", "use_mlock", "rope", "lora", "pooling", "chat_template", "default_sampling", "step_target", "prefix_cache", "host_cache_bytes")
     CONTEXT_SIZE_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +167,9 @@ class LoadOptions(_message.Message):
     POOLING_FIELD_NUMBER: _ClassVar[int]
     CHAT_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_SAMPLING_FIELD_NUMBER: _ClassVar[int]
+    STEP_TARGET_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_CACHE_FIELD_NUMBER: _ClassVar[int]
+    HOST_CACHE_BYTES_FIELD_NUMBER: _ClassVar[int]
     context_size: int
     slots: int
     batch_size: int
@@ -188,7 +191,10 @@ class LoadOptions(_message.Message):
     pooling: Pooling
     chat_template: str
     default_sampling: _sampling_pb2.SamplingParams
-    def __init__(self, context_size: _Optional[int] = ..., slots: _Optional[int] = ..., batch_size: _Optional[int] = ..., threads: _Optional[int] = ..., max_waiting: _Optional[int] = ..., ubatch_size: _Optional[int] = ..., cache_type_k: _Optional[_Union[CacheType, str]] = ..., cache_type_v: _Optional[_Union[CacheType, str]] = ..., flash_attention: _Optional[_Union[FlashAttention, str]] = ..., gpu_layers: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., split_mode: _Optional[_Union[SplitMode, str]] = ..., tensor_split: _Optional[_Iterable[float]] = ..., main_gpu: _Optional[int] = ..., use_mmap: _Optional[bool] = ..., use_mlock: _Optional[bool] = ..., rope: _Optional[_Union[RopeScaling, _Mapping]] = ..., lora: _Optional[_Iterable[_Union[LoraAdapter, _Mapping]]] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., chat_template: _Optional[str] = ..., default_sampling: _Optional[_Union[_sampling_pb2.SamplingParams, _Mapping]] = ...) -> None: ...
+    step_target: _duration_pb2.Duration
+    prefix_cache: bool
+    host_cache_bytes: float
+    def __init__(self, context_size: _Optional[int] = ..., slots: _Optional[int] = ..., batch_size: _Optional[int] = ..., threads: _Optional[int] = ..., max_waiting: _Optional[int] = ..., ubatch_size: _Optional[int] = ..., cache_type_k: _Optional[_Union[CacheType, str]] = ..., cache_type_v: _Optional[_Union[CacheType, str]] = ..., flash_attention: _Optional[_Union[FlashAttention, str]] = ..., gpu_layers: _Optional[int] = ..., devices: _Optional[_Iterable[str]] = ..., split_mode: _Optional[_Union[SplitMode, str]] = ..., tensor_split: _Optional[_Iterable[float]] = ..., main_gpu: _Optional[int] = ..., use_mmap: _Optional[bool] = ..., use_mlock: _Optional[bool] = ..., rope: _Optional[_Union[RopeScaling, _Mapping]] = ..., lora: _Optional[_Iterable[_Union[LoraAdapter, _Mapping]]] = ..., pooling: _Optional[_Union[Pooling, str]] = ..., chat_template: _Optional[str] = ..., default_sampling: _Optional[_Union[_sampling_pb2.SamplingParams, _Mapping]] = ..., step_target: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., prefix_cache: _Optional[bool] = ..., host_cache_bytes: _Optional[float] = ...) -> None: ...
 
 class RopeScaling(_message.Message):
     __slots__ = ("type", "freq_base", "freq_scale", "yarn_original_context")

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63orral/v1/server.proto\x12\tcorral.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xd2\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0c\x61pi_versions\x18\x02 \x03(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12 \n\x18llama_cpp_python_version\x18\x04 \x01(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0binstance_id\x18\x06 \x01(\t\x12\x19\n\x11max_request_bytes\x18\x07 \x01(\x05\x32\\\n\x06Server\x12R\n\rGetServerInfo\x12\x1f.corral.v1.GetServerInfoRequest\x1a .corral.v1.GetServerInfoResponseB[\n\rdev.corral.v1P\x01Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\xaa\x02\tCorral.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63orral/v1/server.proto\x12\tcorral.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xd2\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x14\n\x0c\x61pi_versions\x18\x02 \x03(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12 \n\x18llama_cpp_python_version\x18\x04 \x01(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0binstance_id\x18\x06 \x01(\t\x12\x19\n\x11max_request_bytes\x18\x07 \x01(\x05\"\x1f\n\x0eGetLoadRequest\x12\r\n\x05model\x18\x01 \x01(\t\"7\n\x0fGetLoadResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.corral.v1.ModelLoad\"\xb1\x02\n\tModelLoad\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\x05\x12\x0f\n\x07running\x18\x03 \x01(\x05\x12\x0f\n\x07waiting\x18\x04 \x01(\x05\x12\x13\n\x0bmax_waiting\x18\x05 \x01(\x05\x12\r\n\x05\x63\x65lls\x18\x06 \x01(\x05\x12\x12\n\ncells_used\x18\x07 \x01(\x05\x12\x14\n\x0c\x63\x65lls_cached\x18\x08 \x01(\x05\x12$\n\x1c\x63ompletion_tokens_per_second\x18\t \x01(\x01\x12 \n\x18prompt_tokens_per_second\x18\n \x01(\x01\x12\x1b\n\x13prompt_cached_ratio\x18\x0b \x01(\x01\x12\x31\n\x0e\x65stimated_wait\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration2\x9e\x01\n\x06Server\x12R\n\rGetServerInfo\x12\x1f.corral.v1.GetServerInfoRequest\x1a .corral.v1.GetServerInfoResponse\x12@\n\x07GetLoad\x12\x19.corral.v1.GetLoadRequest\x1a\x1a.corral.v1.GetLoadResponseB[\n\rdev.corral.v1P\x01Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\xaa\x02\tCorral.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +34,16 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'corral.v1.server_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.corral.v1P\001Z<github.com/corral-serve/corral/clients/go/corral/v1;corralv1\252\002\tCorral.V1'
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=70
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=92
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=95
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=305
-  _globals['_SERVER']._serialized_start=307
-  _globals['_SERVER']._serialized_end=399
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=102
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=124
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=127
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=337
+  _globals['_GETLOADREQUEST']._serialized_start=339
+  _globals['_GETLOADREQUEST']._serialized_end=370
+  _globals['_GETLOADRESPONSE']._serialized_start=372
+  _globals['_GETLOADRESPONSE']._serialized_end=427
+  _globals['_MODELLOAD']._serialized_start=430
+  _globals['_MODELLOAD']._serialized_end=735
+  _globals['_SERVER']._serialized_start=738
+  _globals['_SERVER']._serialized_end=896
 # @@protoc_insertion_point(module_scope)

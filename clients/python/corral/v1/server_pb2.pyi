@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -30,3 +31,43 @@ class GetServerInfoResponse(_message.Message):
     instance_id: str
     max_request_bytes: int
     def __init__(self, version: _Optional[str] = ..., api_versions: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[str]] = ..., llama_cpp_python_version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., instance_id: _Optional[str] = ..., max_request_bytes: _Optional[int] = ...) -> None: ...
+
+class GetLoadRequest(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    def __init__(self, model: _Optional[str] = ...) -> None: ...
+
+class GetLoadResponse(_message.Message):
+    __slots__ = ("models",)
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[ModelLoad]
+    def __init__(self, models: _Optional[_Iterable[_Union[ModelLoad, _Mapping]]] = ...) -> None: ...
+
+class ModelLoad(_message.Message):
+    __slots__ = ("model", "slots", "running", "waiting", "max_waiting", "cells", "cells_used", "cells_cached", "completion_tokens_per_second", "prompt_tokens_per_second", "prompt_cached_ratio", "estimated_wait")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    MAX_WAITING_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    CELLS_USED_FIELD_NUMBER: _ClassVar[int]
+    CELLS_CACHED_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_TOKENS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_TOKENS_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_CACHED_RATIO_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_WAIT_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    slots: int
+    running: int
+    waiting: int
+    max_waiting: int
+    cells: int
+    cells_used: int
+    cells_cached: int
+    completion_tokens_per_second: float
+    prompt_tokens_per_second: float
+    prompt_cached_ratio: float
+    estimated_wait: _duration_pb2.Duration
+    def __init__(self, model: _Optional[str] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., waiting: _Optional[int] = ..., max_waiting: _Optional[int] = ..., cells: _Optional[int] = ..., cells_used: _Optional[int] = ..., cells_cached: _Optional[int] = ..., completion_tokens_per_second: _Optional[float] = ..., prompt_tokens_per_second: _Optional[float] = ..., prompt_cached_ratio: _Optional[float] = ..., estimated_wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...

@@ -40,6 +40,11 @@ class ServerStub:
                 request_serializer=corral_dot_v1_dot_server__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=corral_dot_v1_dot_server__pb2.GetServerInfoResponse.FromString,
                 _registered_method=True)
+        self.GetLoad = channel.unary_unary(
+                '/corral.v1.Server/GetLoad',
+                request_serializer=corral_dot_v1_dot_server__pb2.GetLoadRequest.SerializeToString,
+                response_deserializer=corral_dot_v1_dot_server__pb2.GetLoadResponse.FromString,
+                _registered_method=True)
 
 
 class ServerServicer:
@@ -53,6 +58,13 @@ class ServerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLoad(self, request, context):
+        """Says how busy models are, for whoever spreads requests over servers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ServerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_ServerServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=corral_dot_v1_dot_server__pb2.GetServerInfoRequest.FromString,
                     response_serializer=corral_dot_v1_dot_server__pb2.GetServerInfoResponse.SerializeToString,
+            ),
+            'GetLoad': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLoad,
+                    request_deserializer=corral_dot_v1_dot_server__pb2.GetLoadRequest.FromString,
+                    response_serializer=corral_dot_v1_dot_server__pb2.GetLoadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class Server:
             '/corral.v1.Server/GetServerInfo',
             corral_dot_v1_dot_server__pb2.GetServerInfoRequest.SerializeToString,
             corral_dot_v1_dot_server__pb2.GetServerInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/corral.v1.Server/GetLoad',
+            corral_dot_v1_dot_server__pb2.GetLoadRequest.SerializeToString,
+            corral_dot_v1_dot_server__pb2.GetLoadResponse.FromString,
             options,
             channel_credentials,
             insecure,

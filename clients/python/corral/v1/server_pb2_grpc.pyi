@@ -35,6 +35,8 @@ class ServerStub:
     def __new__(cls, channel: _aio.Channel) -> ServerAsyncStub: ...
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_server_pb2.GetServerInfoRequest, _server_pb2.GetServerInfoResponse]
     """Says what runs, since when, what it can do and where its limits are."""
+    GetLoad: _grpc.UnaryUnaryMultiCallable[_server_pb2.GetLoadRequest, _server_pb2.GetLoadResponse]
+    """Says how busy models are, for whoever spreads requests over servers."""
 
 @_typing.type_check_only
 class ServerAsyncStub(ServerStub):
@@ -43,6 +45,8 @@ class ServerAsyncStub(ServerStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_server_pb2.GetServerInfoRequest, _server_pb2.GetServerInfoResponse]  # type: ignore[assignment]
     """Says what runs, since when, what it can do and where its limits are."""
+    GetLoad: _aio.UnaryUnaryMultiCallable[_server_pb2.GetLoadRequest, _server_pb2.GetLoadResponse]  # type: ignore[assignment]
+    """Says how busy models are, for whoever spreads requests over servers."""
 
 class ServerServicer(metaclass=_abc_1.ABCMeta):
     """Describes the server itself."""
@@ -54,5 +58,13 @@ class ServerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_server_pb2.GetServerInfoResponse, _abc.Awaitable[_server_pb2.GetServerInfoResponse]]:
         """Says what runs, since when, what it can do and where its limits are."""
+
+    @_abc_1.abstractmethod
+    def GetLoad(
+        self,
+        request: _server_pb2.GetLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_server_pb2.GetLoadResponse, _abc.Awaitable[_server_pb2.GetLoadResponse]]:
+        """Says how busy models are, for whoever spreads requests over servers."""
 
 def add_ServerServicer_to_server(servicer: ServerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

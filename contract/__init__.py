@@ -1,0 +1,1 @@
+"""What the contract promises, kept and proven: its descriptor set, golden bytes, reference page."""

@@ -1,0 +1,63 @@
+"""Hears commands while the engine computes: a thread of its own watches the channel.
+
+So a cancel can end a long step instead of waiting for it, and so can the end of the server.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+
+from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.messages import Cancel, Command
+
+
+class Ear:
+    """Watches `channel` from the first `drain` on."""
+
+    def __init__(self, channel: Channel, *, on_cancel: Callable[[int | None], None]) -> None:
+        """`on_cancel` is told of each call that is cancelled as soon as it is heard, on any thread;
+        None means all, since the server is gone."""
+        self._channel = channel
+        self._on_cancel = on_cancel
+        self._reading = threading.Lock()
+        self._heard: queue.SimpleQueue[list[Command] | ChannelClosed] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def drain(self, *, block: bool) -> list[Command]:
+        """All commands that have arrived; with `block`, waits for at least one. Raises
+        ChannelClosed."""
+        if self._thread.ident is None:
+            self._thread.start()
+        # The thread may not have got round to what is there already.
+        self._read()
+        commands: list[Command] = []
+        while True:
+            try:
+                heard = self._heard.get(block=block and not commands)
+            except queue.Empty:
+                return commands
+            if isinstance(heard, ChannelClosed):
+                raise heard
+            commands += heard
+
+    def _watch(self) -> None:
+        is_open = True
+        while is_open:
+            self._channel.wait()
+            is_open = self._read()
+
+    def _read(self) -> bool:
+        """Takes what has arrived; False once the server is gone."""
+        with self._reading:
+            try:
+                commands = self._channel.drain(block=False)
+            except ChannelClosed as closed:
+                self._heard.put(closed)
+                self._on_cancel(None)
+                return False
+            if commands:
+                self._heard.put(commands)
+        for command in commands:
+            if isinstance(command, Cancel):
+                self._on_cancel(command.call)
+        return True

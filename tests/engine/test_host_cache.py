@@ -1,0 +1,76 @@
+"""What is kept in host memory, for how long, and what of it helps."""
+
+from corral_server.engine.host_cache import HostCache
+
+
+def cache_of(*texts: str, budget: int = 100, whole: bool = False, scope: str = "") -> HostCache:
+    """Each text saved with as many bytes as it has characters."""
+    cache = HostCache(budget_bytes=budget, whole=whole)
+    for text in texts:
+        save(cache, text, scope=scope)
+    return cache
+
+
+def save(cache: HostCache, text: str, scope: str = "") -> None:
+    entry = cache.reserve(scope, list(text.encode()))
+    if entry is not None:
+        entry.state = bytearray(len(text))
+    cache.settle()
+
+
+def found(cache: HostCache, text: str, scope: str = "") -> tuple[str, int] | None:
+    result = cache.find(scope, list(text.encode()))
+    return (bytes(result.entry.tokens).decode(), result.length) if result else None
+
+
+def test_the_entry_that_shares_most_is_found() -> None:
+    cache = cache_of("abcd", "abxyz")
+    assert found(cache, "abxq") == ("abxyz", 3)
+    assert found(cache, "zzz") is None
+
+
+def test_where_states_cannot_be_cut_only_a_whole_one_is_found() -> None:
+    cache = cache_of("ab", "abcd", whole=True)
+    assert found(cache, "abcx") == ("ab", 2)
+    assert found(cache, "abcdx") == ("abcd", 4)
+
+
+def test_scopes_share_nothing() -> None:
+    assert found(cache_of("abcd", scope="one"), "abcd", scope="other") is None
+
+
+def test_what_is_known_is_not_saved_again() -> None:
+    cache = cache_of("abcd")
+    assert cache.reserve("", list(b"ab")) is None
+    assert cache.reserve("", list(b"abcd")) is None
+
+
+def test_a_longer_entry_replaces_those_it_covers() -> None:
+    cache = cache_of("ab", "abcd")
+    assert (cache.num_bytes, found(cache, "abx")) == (4, ("abcd", 2))
+
+
+def test_shorter_checkpoints_stay_where_states_cannot_be_cut() -> None:
+    assert cache_of("ab", "abcd", whole=True).num_bytes == 6
+
+
+def test_over_the_budget_what_was_used_longest_ago_goes() -> None:
+    cache = cache_of("aaaa", "bbbb", budget=10)
+    assert found(cache, "aaaa") is not None
+    save(cache, "cccc")
+    assert [found(cache, text) is not None for text in ("aaaa", "bbbb", "cccc")] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_what_is_larger_than_the_budget_is_not_kept() -> None:
+    assert cache_of("a" * 11, budget=10).num_bytes == 0
+
+
+def test_an_entry_that_was_never_filled_is_dropped() -> None:
+    cache = HostCache(budget_bytes=10, whole=False)
+    cache.reserve("", [1, 2, 3])
+    cache.settle()
+    assert cache.find("", [1, 2, 3]) is None
