@@ -41,6 +41,9 @@ PROTOS   := $(wildcard proto/corral/v1/*.proto)
 SERVICES := $(addprefix proto/corral/v1/,model_manager.proto inference.proto server.proto)
 STUBS    := clients/python
 
+# Language and folder of each; Java, C++, C# and Kotlin generate theirs when they are built.
+OTHER_STUBS := go:clients/go/corral/v1 typescript:clients/typescript/src/gen rust:clients/rust/src/gen
+
 # $(call generate,FOLDER): the Python stubs, below FOLDER.
 define generate
 	rm -rf $(1)/corral/v1 && mkdir -p $(1)/corral/v1 && touch $(1)/corral/v1/__init__.py
@@ -53,10 +56,11 @@ proto: $(READY)  ## format and lint the contract, generate the stubs
 	cd proto && ../$(BIN)/buf format -w && ../$(BIN)/buf lint
 	$(call generate,$(STUBS))
 	$(BIN)/python -m contract
+	$(foreach each,$(OTHER_STUBS),clients/generate.sh $(subst :, ,$(each)) &&) true
 
 # -- checking -----------------------------------------------------------------
 
-SOURCES := server clients/python tests demo bench contract
+SOURCES := server clients/python tests demo bench contract clients/conformance
 
 .PHONY: check
 check: lint type check-proto  ## everything CI checks beyond the tests
@@ -69,7 +73,7 @@ lint: $(READY)  ## ruff: lint and format
 
 .PHONY: type
 type: $(READY)  ## mypy, strict
-	$(BIN)/mypy server/corral_server clients/python/corral clients/python/examples tests bench contract
+	$(BIN)/mypy server/corral_server clients/python/corral clients/python/examples clients/python/conformance clients/conformance tests bench contract
 	$(BIN)/mypy demo
 
 .PHONY: check-proto
@@ -78,14 +82,41 @@ check-proto: $(READY)  ## the contract is clean and the stubs are its own
 	$(call generate,.cache/stubs)
 	diff -r --exclude=__pycache__ .cache/stubs/corral/v1 $(STUBS)/corral/v1 || { echo "the stubs are not current: make proto"; exit 1; }
 	$(BIN)/python -m contract --check
+	@for each in $(OTHER_STUBS); do \
+	  language=$${each%%:*}; fresh=.cache/stubs-$$language; \
+	  clients/generate.sh $$language $$fresh; \
+	  test ! -d $$fresh || diff -r $$fresh $${each#*:} || { echo "the $$language stubs are not current: make proto"; exit 1; }; \
+	done
 
 .PHONY: test
 test: $(READY)  ## run the tests
 	$(BIN)/pytest
 
+.PHONY: test-clients
+test-clients: $(READY)  ## build every client, run its examples and the conformance cases
+	clients/cpp/setup.sh || true
+	$(BIN)/python -m clients.conformance.run $(if $(CI),--require-all)
+
+# What only comparing needs; not part of setup.
+BENCHED := $(VENV)/.benched
+$(BENCHED): $(READY)
+	$(BIN)/pip install --disable-pip-version-check --quiet $$($(BIN)/python -c \
+	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["bench"])')
+	@touch $@
+
+.PHONY: bench-peer
+bench-peer: $(BENCHED)  ## build llama-server to compare with (once, minutes)
+	$(BIN)/python -m bench.peer
+
 .PHONY: bench
-bench: $(READY)  ## measure and print the numbers Corral promises (about two minutes)
+bench: bench-peer  ## measure Corral beside llama-server, and what it promises (about twenty minutes)
+	$(BIN)/python -m bench.compare --quick
+	$(BIN)/python -m bench.edge
 	$(BIN)/python -m bench.promises
+
+.PHONY: bench-full
+bench-full: bench-peer  ## all workloads and models, into bench/results (hours)
+	$(BIN)/python -m bench.compare --full
 
 # -- standard tools -----------------------------------------------------------
 
@@ -128,4 +159,5 @@ lock: $(READY)  ## resolve requirements.lock anew, hashes and no addresses
 .PHONY: clean
 clean:  ## remove what was installed, built and cached
 	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf clients/*/build clients/*/target clients/typescript/dist clients/typescript/node_modules
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -54,11 +54,13 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(*arguments: str, deadline_s: float = 30) -> Iterator[RunningServer]:
+def running_server(
+    *arguments: str, address: str = "127.0.0.1:0", deadline_s: float = 30
+) -> Iterator[RunningServer]:
     """A server that has loaded its models; `arguments` are those of `corral serve`."""
     corral = Path(sys.executable).with_name("corral")
     process = subprocess.Popen(
-        [str(corral), "serve", "--address", "127.0.0.1:0", *arguments],
+        [str(corral), "serve", "--address", address, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

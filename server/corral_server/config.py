@@ -139,7 +139,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     pooling: Pooling | None = None
     chat_template: str | None = None
     default_sampling: SamplingParams = SamplingParams()
-    step_target_s: float = 0.05
+    step_target_s: float = 0.1
     prefix_cache: bool = True
     host_cache_bytes: int | None = None
 

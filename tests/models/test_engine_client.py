@@ -5,7 +5,12 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+)
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -346,6 +351,19 @@ async def test_a_refused_request_raises_the_engines_error(
         with pytest.raises(error) as caught:
             await read(engine, ask(prompt))
     assert caught.value.metadata["limit"] in ("256", "8")
+
+
+async def test_more_requests_than_may_wait_are_refused_at_once(ready_engine: Launch) -> None:
+    async with ready_engine() as engine, AsyncExitStack() as answers:
+        most = (await engine.load_report()).slots + SPEC.options.max_waiting
+        for _ in range(most):
+            answer = await answers.enter_async_context(aclosing(engine.generate(ask(Prompts.HOLD))))
+            assert isinstance(await anext(answer), Started)
+        with pytest.raises(QueueFull) as caught:
+            await read(engine, ask("one more"))
+        assert caught.value.metadata == {"waiting": "256", "limit": "256"}
+        await answers.aclose()
+        assert isinstance((await read(engine, ask("now there is room")))[-1], Finished)
 
 
 async def test_a_slow_reader_is_cut_off_and_the_engine_is_told_once(ready_engine: Launch) -> None:

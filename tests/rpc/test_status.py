@@ -12,7 +12,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from corral.v1 import error_reason_pb2
 from corral_server import errors
 from corral_server.errors import CorralError, FieldViolation, InvalidFields
-from corral_server.rpc.status import status_of
+from corral_server.rpc.status import pushback_of, status_of
 
 PROTO = Path(__file__).parents[2] / "proto/corral/v1/error_reason.proto"
 MAX_TRAILERS = 4096
@@ -77,6 +77,19 @@ def test_when_to_come_back_comes_as_retry_info() -> None:
         status_of(errors.QueueFull("full", retry_after_s=1.5)), error_details_pb2.RetryInfo
     )
     assert retry.retry_delay.ToMilliseconds() == 1500
+
+
+def test_when_to_come_back_is_told_to_retries_of_grpc_too() -> None:
+    assert pushback_of(errors.EngineRestarting("x", retry_after_s=0.5)) == (
+        ("grpc-retry-pushback-ms", "500"),
+    )
+    assert pushback_of(errors.ModelNotFound("x")) == ()
+
+
+def test_retries_of_grpc_leave_the_hub_alone() -> None:
+    assert pushback_of(errors.HubUnavailable("x", retry_after_s=0.5)) == (
+        ("grpc-retry-pushback-ms", "-1"),
+    )
 
 
 def test_a_model_that_is_not_there_comes_as_resource_info() -> None:

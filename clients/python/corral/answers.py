@@ -84,7 +84,7 @@ class ChatAnswer(Answer[ChatResponse]):
         return self.proto.message
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: there is one for each token, and that would cost as much
 class Delta:
     """More of an answer that is being written. All deltas joined are the whole text."""
 
@@ -112,12 +112,12 @@ class PartialAnswer:
         """The request as it was accepted; None before the first message."""
         self.finished: Finished | None = None
         """Why it ended and what it cost; None until it is complete, and if it failed."""
-        self._texts: list[str] = []
+        self._parts: list[DeltaMessage] = []
 
     @property
     def text(self) -> str:
         """The text so far."""
-        return "".join(self._texts)
+        return "".join(part.text for part in self._parts)
 
     def _accept(self, event: GenerateStreamResponse | ChatStreamResponse) -> None:
         """Takes in one message; one of a newer server that we do not know changes nothing."""
@@ -125,6 +125,6 @@ class PartialAnswer:
             case "started":
                 self.started = event.started
             case "delta":
-                self._texts.append(event.delta.text)
+                self._parts.append(event.delta)
             case "finished":
                 self.finished = event.finished

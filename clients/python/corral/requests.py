@@ -75,7 +75,7 @@ class SamplingOptions(TypedDict, total=False):
     temperature: float | None  # 0 takes the likeliest token always; default 0.8
     top_k: int | None  # keep the k likeliest; 0 keeps all; default 40
     top_p: float | None  # keep the likeliest that sum to p; 1 keeps all; default 0.95
-    min_p: float | None  # drop those below this part of the likeliest; default 0.05
+    min_p: float | None  # drop those below this part of the likeliest; default 0.1
     repeat_penalty: float | None  # divides scores of tokens seen; 1 is off, the default
     repeat_last_n: int | None  # how many last tokens the penalties look at; default 64
     frequency_penalty: float | None  # subtracted for each time seen; default 0
@@ -169,7 +169,7 @@ class EngineOptions(PlainEngineOptions, total=False):
     rope: RopeScaling | RopeOptions | None  # default: as the file says
     lora: Iterable[LoraAdapter | LoraOptions]  # adapters applied to the weights
     default_sampling: SamplingParams | SamplingOptions | None  # where a request leaves one out
-    step_target: float | None  # seconds one step should take while answers run; default 0.05
+    step_target: float | None  # seconds one step should take while answers run; default 0.1
 
 
 class ServingOptions(EngineOptions, total=False):

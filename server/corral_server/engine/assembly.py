@@ -19,9 +19,9 @@ from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.warm_up import WarmContexts
 from corral_server.engine.weights import Weights
 
-# Part of the cells that finished sequences may take without being found: less where nothing is lost
+# Part of the cells that finished sequences may take without being found: none where nothing is lost
 # when they go.
-_SHARE_IF_SAVED, _SHARE_IF_LOST = 1 / 16, 1 / 4
+_SHARE_IF_SAVED, _SHARE_IF_LOST = 0.0, 1 / 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ WORTH_SHARING = 32
 _PIECE = 64
 
 # How the share of kept cells changes with a prompt that was found there, and with one that was not.
-_GROWS, _SHRINKS = 2.0, 0.8
+# After one that was, it is at least so much.
+_GROWS, _SHRINKS, _FOUND_SHARE = 2.0, 0.8, 1 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +162,16 @@ class KvCache:
         return self.num_free
 
     def tidy(self) -> None:
-        """Gives up one kept sequence, used longest ago, if all of them have more than their share.
-        Not more at once: saving one takes as long as a token."""
+        """Gives up kept cells beyond their share, those used longest ago first. Before cells are
+        taken: what runs then lies close together, and it is the last cell in use that counts."""
         most = int(self.cells * self._kept_share)
-        if self._kept and (over := self.num_kept - most) > 0:
+        while self._kept and (over := self.num_kept - most) > 0:
             self._evict(over)
 
     def _learn(self, found: int) -> None:
         """Kept cells earn their place by being found."""
         if found >= WORTH_SHARING:
-            self._kept_share = min(self._kept_share * _GROWS, 1.0)
+            self._kept_share = min(max(self._kept_share * _GROWS, _FOUND_SHARE), 1.0)
         else:
             self._kept_share = max(self._kept_share * _SHRINKS, self._policy.least_share)
 

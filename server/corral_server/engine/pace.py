@@ -1,51 +1,71 @@
 """How many tokens of prompts go into a step beside running answers.
 
 A step that is too long makes every answer stutter; one that is too short reads all weights for a
-few tokens. What tokens cost is learned from the steps themselves.
+few tokens. What a step costs is learned from the last ones: so much in any case, so much for each
+answer, so much for each token of a prompt.
 """
 
-# How much the last step counts. Steps of one size differ by a few percent on a quiet machine.
-_WEIGHT = 0.2
+from collections import deque
+
+import numpy as np
 
 _FEWEST_TOKENS = 16
 
-# A clock that stands still must not make tokens free.
-_CHEAPEST_S = 1e-9
+# Tokens of a prompt beside answers before anything is known of what they cost.
+_FIRST_TOKENS = 64
+
+# Steps that are remembered, with tokens of prompts and without.
+_PROMPT_STEPS, _ANSWER_STEPS = 24, 8
 
 # While no answer runs, whoever arrives still wants to be seen: a step may take this many targets.
 _ALONE = 10
+
+# How much time prompts get at least, for the time of the answers beside them.
+_PROMPTS_SHARE = 2
+
+# A clock that stands still must not make tokens free.
+_CHEAPEST_S = 1e-9
 
 
 class Pace:
     """`target_s`: how long a step should take while answers run."""
 
     def __init__(self, *, target_s: float, batch_tokens: int) -> None:
-        self._target_s = target_s
+        self.target_s = target_s
         self._batch_tokens = batch_tokens
-        self._answers_s: float | None = None
-        self._token_s: float | None = None
+        self._prompts: deque[tuple[int, int, float]] = deque(maxlen=_PROMPT_STEPS)
+        self._answers: deque[tuple[int, int, float]] = deque(maxlen=_ANSWER_STEPS)
 
     def prompt_tokens(self, *, num_answers: int) -> int:
         """How many tokens of prompts the next step may hold beside `num_answers` answers."""
         most = self._batch_tokens - num_answers
-        if self._token_s is None:
-            return most
-        spare_s = self._target_s * _ALONE
+        if not self._prompts:
+            return min(most, _FIRST_TOKENS) if num_answers else most
+        step_s, answer_s, token_s = self._costs()
         if num_answers:
-            # Prompts get at least as much time as answers, or they would never end beside many.
-            answers_s = self._answers_s or 0.0
-            spare_s = max(self._target_s - answers_s, answers_s)
-        return min(max(int(spare_s / self._token_s), _FEWEST_TOKENS), most)
+            answers_s = step_s + num_answers * answer_s
+            # Prompts get their part of the time, or they would never end beside many answers.
+            spare_s = max(self.target_s - answers_s, _PROMPTS_SHARE * answers_s)
+        else:
+            spare_s = self.target_s * _ALONE - step_s
+        return min(max(int(spare_s / token_s), _FEWEST_TOKENS), most)
 
     def learn(self, took_s: float, *, num_answers: int, prompt_tokens: int) -> None:
         """A step with so many answers and tokens of prompts has taken `took_s`."""
-        if prompt_tokens == 0:
-            self._answers_s = _learned(self._answers_s, took_s)
-        elif prompt_tokens >= _FEWEST_TOKENS:
-            answers_s = (self._answers_s or 0.0) if num_answers else 0.0
-            prompts_s = max(took_s - answers_s, took_s / 2)
-            self._token_s = _learned(self._token_s, max(prompts_s / prompt_tokens, _CHEAPEST_S))
+        if prompt_tokens >= _FEWEST_TOKENS:
+            self._prompts.append((num_answers, prompt_tokens, took_s))
+        elif num_answers:
+            self._answers.append((num_answers, prompt_tokens, took_s))
 
-
-def _learned(known: float | None, measured: float) -> float:
-    return measured if known is None else known + _WEIGHT * (measured - known)
+    def _costs(self) -> tuple[float, float, float]:
+        """Seconds of a step, of an answer in it, and of a token of a prompt in it: the least
+        squares over what is remembered, within reason where that says too little."""
+        seen = np.array([*self._prompts, *self._answers])
+        rows = np.column_stack([np.ones(len(seen)), seen[:, :2]])
+        step_s, answer_s, token_s = np.linalg.lstsq(rows, seen[:, 2], rcond=None)[0].clip(0.0)
+        prompts = np.array(self._prompts)
+        # If all of a step's time were its prompts', and if a token cost as much as any other.
+        highest = float(np.mean(prompts[:, 2] / prompts[:, 1]))
+        lowest = float(np.mean(prompts[:, 2] / prompts[:, :2].sum(axis=1))) / 4
+        token_s = min(max(token_s, lowest), highest)
+        return float(step_s), float(answer_s), max(token_s, _CHEAPEST_S)

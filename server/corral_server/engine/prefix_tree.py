@@ -87,13 +87,20 @@ class PrefixTree:
     def extend(self, sequence: int, tokens: Sequence[int]) -> list[Twin]:
         """Adds cells that `sequence` has just computed behind those it holds. Returns where others
         had computed the same: those cells of `sequence` count no more and must be dropped."""
-        twins: list[Twin] = []
         node = self._ends[sequence]
+        if not node.children and len(node.ends) == 1 and node.parent is not None:
+            # An answer that grows, token by token.
+            self.num_cells += len(tokens)
+            node.tokens += tokens
+            return []
+        twins: list[Twin] = []
         at, depth = 0, self.length(sequence)
         while at < len(tokens):
             child = node.children.get(tokens[at])
             if child is None:
-                node = self._grow(node, sequence, tokens[at:])
+                self.num_cells += len(tokens) - at
+                node.children[tokens[at]] = child = Node(list(tokens[at:]), node)
+                node = child
                 break
             common = common_length(child.tokens, tokens[at : at + len(child.tokens)])
             if common < len(child.tokens):
@@ -157,15 +164,6 @@ class PrefixTree:
             before.ends.discard(sequence)
         node.ends.add(sequence)
         self._ends[sequence] = node
-
-    def _grow(self, node: Node, sequence: int, tokens: Sequence[int]) -> Node:
-        """Adds `tokens` behind `node`, in place where only `sequence` ends there."""
-        self.num_cells += len(tokens)
-        if node.ends == {sequence} and not node.children and node.parent is not None:
-            node.tokens += tokens
-            return node
-        child = node.children[tokens[0]] = Node(list(tokens), node)
-        return child
 
     def _split(self, node: Node, length: int) -> Node:
         """Puts a node between `node` and its parent, so that it ends after `length` tokens."""

@@ -3,7 +3,8 @@
 There is no prefill phase and no decode phase: a sequence has tokens it owns and tokens computed,
 and every step closes gaps under a token budget (the idea is that of vLLM's V1 scheduler). Gaps of
 one token go first, so running answers move on in every step; what is left of the budget goes to
-the longer gaps, prompts: the shortest first, with a part for the oldest.
+the longer gaps, prompts: the shortest first, with a part for the oldest. Only while most requests
+have not got their first token do answers pause, and not for long.
 """
 
 import math
@@ -23,6 +24,9 @@ from corral_server.request import Finished, Priority
 
 # What the oldest prompt gets of each step's budget while shorter ones overtake it.
 _OLDEST_SHARE = 0.25
+
+# How many targets of the pace answers may pause for prompts.
+_LONGEST_PAUSE = 5
 
 
 class Scheduler:
@@ -128,7 +132,7 @@ class Scheduler:
         self._admit()
         if self._running:
             self._cache.tidy()
-        items = self._answers()
+        items = [] if self._prompts_first() else self._answers()
         items += self._prompts(self._pace.prompt_tokens(num_answers=len(items)), len(items))
         return Batch(self._cache.take_operations(), items)
 
@@ -143,7 +147,7 @@ class Scheduler:
             sequence = item.sequence
             assert sequence.slot is not None
             start, closes_gap = sequence.num_computed, item.closes_gap
-            sequence.num_computed += item.count
+            sequence.num_computed = start + item.count
             self._cache.extend(sequence.slot, sequence.tokens[start : sequence.num_computed])
             if self._cache.wants_checkpoints and sequence.num_computed == sequence.num_prompt - 1:
                 self._cache.checkpoint(sequence.slot)
@@ -216,6 +220,14 @@ class Scheduler:
         sequence = self._running[index]
         shared = max((self._common(sequence, other) for other in self._running[:index]), default=0)
         return len(sequence.tokens) - max(sequence.num_computed, shared)
+
+    def _prompts_first(self) -> bool:
+        """Whether answers pause for this step: while more requests wait for their first token than
+        have one, and for no answer longer than that."""
+        answers = [each for each in self._running if each.gap == 1]
+        longest_s = max((self._began - each.clock.last_token for each in answers), default=0.0)
+        pause_s = _LONGEST_PAUSE * self._pace.target_s
+        return len(self._running) > 2 * len(answers) and longest_s < pause_s
 
     def _answers(self) -> list[BatchItem]:
         """One token for each sequence that needs no more, the oldest first. Where there is no cell

@@ -16,7 +16,13 @@ from typing import Any
 import msgspec
 
 from corral_server.config import ModelSpec, Pooling
-from corral_server.errors import CorralError, InternalError, ModelLoadFailed, SlowConsumer
+from corral_server.errors import (
+    CorralError,
+    InternalError,
+    ModelLoadFailed,
+    QueueFull,
+    SlowConsumer,
+)
 from corral_server.ipc.channel import AsyncChannel, ChannelClosed
 from corral_server.ipc.messages import (
     Answer,
@@ -51,6 +57,7 @@ from corral_server.request import (
     Finished,
     GenerationRequest,
     Prompt,
+    Started,
     TextPrompt,
     Token,
     TokenPrompt,
@@ -63,9 +70,12 @@ _LAST_WORDS = 20
 _LINE_BYTES = 64 * 1024
 _DYING_S = 1.0
 
+# When to come back to a full queue: if nothing is known, and at the earliest.
+_RETRY_S, _LEAST_RETRY_S = 1.0, 0.1
+
 # Threads that compute together spin while they wait for each other. With libgomp's own patience,
 # two engines on the same cores cost each other half a second a token; with this, milliseconds.
-_SPIN = {"GOMP_SPINCOUNT": "2000"}
+_SPIN = {"GOMP_SPINCOUNT": "20000"}
 
 # Without it ggml starts a debugger, where there is one, on every abort.
 _NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
@@ -80,6 +90,10 @@ class EngineClient:
         self._numbers = count(1)
         self._streams: dict[int, EventStream] = {}
         self._embeddings: dict[int, EmbeddingStream] = {}
+        self._unfinished: set[int] = set()
+        self._max_waiting = 0
+        self._most_unfinished: int | None = None
+        self._wait_s: float | None = None
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._ended_by: CorralError | None = None
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
@@ -111,6 +125,7 @@ class EngineClient:
 
     async def probe(self, path: Path, spec: ModelSpec, *, stall_s: float) -> Probed:
         """What the model in `path` is and will take. Raises the engine's verdict on the file."""
+        self._max_waiting = spec.options.max_waiting
         start = Start(str(path), spec.options, capabilities=spec.capabilities, mode=spec.mode)
         self._channel.send(start)
         report = await self._hear(stall_s)
@@ -124,6 +139,7 @@ class EngineClient:
         while True:
             report = await self._hear(stall_s)
             if isinstance(report, Ready):
+                self._most_unfinished = report.facts.slots + self._max_waiting
                 return report.facts
             if not isinstance(report, Loading):
                 raise InternalError(f"the engine answered Proceed with {type(report).__name__}")
@@ -151,8 +167,11 @@ class EngineClient:
         """The events of `request`: one Started, Deltas, one Finished.
 
         Leaving early, for any reason, cancels the request; that takes closing this (`aclosing`).
+        Raises QueueFull at once where the engine would in the middle of its next step.
         """
+        self._check_room()
         call = self._next_call()
+        self._unfinished.add(call)
         stream = self._streams[call] = EventStream()
         finished = False
         try:
@@ -162,6 +181,7 @@ class EngineClient:
                 finished = isinstance(event, Finished)
                 yield event
         finally:
+            self._unfinished.discard(call)
             del self._streams[call]
             if not finished:
                 self._channel.send(Cancel(call))
@@ -246,6 +266,16 @@ class EngineClient:
         finally:
             del self._answers[call]
 
+    def _check_room(self) -> None:
+        if self._most_unfinished is None or len(self._unfinished) < self._most_unfinished:
+            return
+        raise QueueFull(
+            f"{self._max_waiting} requests wait already; come back later",
+            retry_after_s=_RETRY_S if self._wait_s is None else max(self._wait_s, _LEAST_RETRY_S),
+            waiting=self._max_waiting,
+            limit=self._max_waiting,
+        )
+
     def _dispatch(self, report: Report) -> None:
         """A report for a call that is gone is dropped: the engine had not heard of it yet."""
         match report:
@@ -264,6 +294,11 @@ class EngineClient:
                 raise InternalError(f"an engine that is ready reported {type(report).__name__}")
 
     def _push(self, call: int, stream: EventStream, event: Event) -> None:
+        match event:
+            case Started():
+                self._wait_s = event.estimated_wait_s or self._wait_s
+            case Finished():
+                self._unfinished.discard(call)
         if stream.is_full and not stream.has_failed:
             stream.fail(SlowConsumer("the answer was read too slowly and was cut off"))
             self._channel.send(Cancel(call))

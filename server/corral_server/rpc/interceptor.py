@@ -20,7 +20,7 @@ from grpc_status import rpc_status
 
 from corral_server.errors import CorralError, InternalError, MalformedRequest, ServerDraining
 from corral_server.rpc.call import Call
-from corral_server.rpc.status import status_of
+from corral_server.rpc.status import pushback_of, status_of
 
 _OURS = "/corral."
 _log = logging.getLogger("corral.rpc")
@@ -160,5 +160,7 @@ async def _refuse(context: Context, call: Call, error: BaseException) -> NoRetur
         # By it the one who reports the fault finds its lines in the log.
         error.metadata["request_id"] = str(call.notes["request_id"])
     call.log(error.reason, level=logging.ERROR if fault else logging.INFO)
-    await context.abort_with_status(rpc_status.to_status(status_of(error)))
-    raise AssertionError("abort_with_status always raises")
+    status = rpc_status.to_status(status_of(error))
+    trailers = (*status.trailing_metadata, *pushback_of(error))
+    await context.abort(status.code, status.details, trailers)
+    raise AssertionError("abort always raises")

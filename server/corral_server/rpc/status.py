@@ -62,6 +62,16 @@ def status_of(error: CorralError) -> status_pb2.Status:
     )
 
 
+def pushback_of(error: CorralError) -> tuple[tuple[str, str], ...]:
+    """The trailer that tells gRPC's own retries when to come back, in ms. Not at all, where it is
+    the Hub that does not answer: it may be asked too often already."""
+    if isinstance(error, errors.HubUnavailable):
+        return (("grpc-retry-pushback-ms", "-1"),)
+    if error.retry_after_s is None:
+        return ()
+    return (("grpc-retry-pushback-ms", str(round(error.retry_after_s * 1000))),)
+
+
 def _details(error: CorralError) -> list[Message]:
     metadata = {key: _cut(value, _MAX_VALUE) for key, value in error.metadata.items()}
     details: list[Message] = [

@@ -91,7 +91,7 @@ SERVING: Mapping[str, object] = {
         typer.Option(
             metavar="TIME",
             callback=checked(seconds),
-            help="How long one step should take while answers run. Default: 50ms.",
+            help="How long one step should take while answers run. Default: 100ms.",
             rich_help_panel=CACHE,
         ),
     ],

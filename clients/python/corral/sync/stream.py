@@ -94,11 +94,26 @@ class AnswerStream(PartialAnswer, Stream[AnswerEvent], Iterator[Delta]):
         PartialAnswer.__init__(self)
         Stream.__init__(self, call, address)
 
+    def __iter__(self) -> Iterator[Delta]:
+        return self._read()
+
     def __next__(self) -> Delta:
-        while (event := self._receive()) is not None:
-            if event.HasField("delta"):
-                return Delta(event.delta)
-        raise StopIteration
+        return next(self._read())
+
+    def _read(self) -> Iterator[Delta]:
+        """The deltas that are still to come. What is done here for each of them is all that this
+        client costs, so it is little."""
+        try:
+            for event in self._messages:
+                if event.HasField("delta"):
+                    delta = event.delta
+                    self._parts.append(delta)
+                    yield Delta(delta)
+                else:
+                    self._accept(event)
+        except Cancelled:
+            if not self._cancelled:
+                raise
 
     def _receive(self) -> AnswerEvent | None:
         event = super()._receive()

@@ -1,0 +1,1 @@
+"""The scripted cases that every client performs: ../../conformance/CASES.md."""
