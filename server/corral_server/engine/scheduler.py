@@ -133,7 +133,9 @@ class Scheduler:
         if self._running:
             self._cache.tidy()
         items = [] if self._prompts_first() else self._answers()
-        items += self._prompts(self._pace.prompt_tokens(num_answers=len(items)), len(items))
+        if len(items) < len(self._running):
+            budget = self._pace.prompt_tokens(num_answers=len(items))
+            items += self._prompts(budget, len(items))
         return Batch(self._cache.take_operations(), items)
 
     def update(self, batch: Batch, tokens: list[int]) -> list[Output]:
@@ -225,9 +227,10 @@ class Scheduler:
         """Whether answers pause for this step: while more requests wait for their first token than
         have one, and for no answer longer than that."""
         answers = [each for each in self._running if each.gap == 1]
-        longest_s = max((self._began - each.clock.last_token for each in answers), default=0.0)
+        if len(self._running) <= 2 * len(answers):
+            return False
         pause_s = _LONGEST_PAUSE * self._pace.target_s
-        return len(self._running) > 2 * len(answers) and longest_s < pause_s
+        return all(self._began - each.clock.last_token < pause_s for each in answers)
 
     def _answers(self) -> list[BatchItem]:
         """One token for each sequence that needs no more, the oldest first. Where there is no cell
