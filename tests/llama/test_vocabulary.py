@@ -90,3 +90,9 @@ def test_a_model_says_whether_it_wants_its_start_token(vocabulary: Vocabulary) -
 
 def test_a_model_that_forbids_no_token_suppresses_none(vocabulary: Vocabulary) -> None:
     assert vocabulary.suppressed_tokens == frozenset()
+
+
+@pytest.mark.parametrize("token", [-1, 1_000_000])
+def test_a_token_out_of_the_vocabulary_has_no_piece(vocabulary: Vocabulary, token: int) -> None:
+    with pytest.raises(IndexError):
+        vocabulary.pieces[token]

@@ -28,8 +28,6 @@ from corral_server.llama.model import LlamaModel
 from corral_server.llama.model_options import ModelOptions
 from corral_server.llama.process import give_back_memory, resident_bytes
 
-_PIECE_BYTES = 64  # a short bytes object and its place in a list
-_PIECE_TABLES = 2
 _CANDIDATE_BYTES = 12  # llama.cpp: llama_token_data
 
 
@@ -50,7 +48,7 @@ def probe(files: ModelFiles, start: Start) -> tuple[Plan, tuple[DeviceFootprint,
     try:
         footprint.add_weights(log, files.tensor_bytes | adapters)
         # The vocabulary is really there, and will be again.
-        footprint.ram.compute += max(resident_bytes() - before, 0) + _table_bytes(model)
+        footprint.ram.compute += max(resident_bytes() - before, 0)
         plan = _plan(start, options, model)
         for context in plan.contexts:
             measure_context(model, context, footprint)
@@ -103,11 +101,6 @@ def _adapter_bytes(start: Start) -> dict[str, int]:
             raise ModelLoadFailed(f"an adapter cannot be loaded: {error.message}") from error
         tensors |= {f"{name}.{number}": size for name, size in header.tensor_bytes.items()}
     return tensors
-
-
-def _table_bytes(model: LlamaModel) -> int:
-    """The engine's own tables of what tokens are written like."""
-    return model.vocabulary.size * _PIECE_BYTES * _PIECE_TABLES
 
 
 def _sampling_bytes(plan: Plan, model: LlamaModel) -> int:

@@ -42,7 +42,7 @@ class Weights:
             # Those weights were copied into another order; what was read for it is of no more use.
             release_pages(files)
         adapters = [LlamaAdapter.load(model, Path(each.path), each.scale) for each in lora]
-        _ = model.vocabulary.pieces, model.vocabulary.full_pieces, model.vocabulary.end_tokens
+        _ = model.vocabulary.end_tokens
         return cls(model, adapters)
 
     def context(self, options: ContextOptions, resources: ExitStack) -> LlamaContext:

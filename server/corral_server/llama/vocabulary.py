@@ -15,7 +15,6 @@ class Vocabulary:
     def __init__(self, handle: "c.llama_vocab_p") -> None:
         self._handle = handle
         self.size: int = c.llama_vocab_n_tokens(handle)
-        self._piece_buffer = ctypes.create_string_buffer(_PIECE_BYTES)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """`parse_special`: control tokens written in `text` become control tokens."""
@@ -32,23 +31,14 @@ class Vocabulary:
             capacity = -count
 
     @cached_property
-    def pieces(self) -> list[bytes]:
+    def pieces(self) -> "PieceTable":
         """The bytes of every token as they appear in an answer: control tokens are empty."""
-        return [self._piece(token, special=False) for token in range(self.size)]
+        return PieceTable(self._handle, self.size, special=False)
 
     @cached_property
-    def full_pieces(self) -> list[bytes]:
+    def full_pieces(self) -> "PieceTable":
         """The bytes of every token, those of control tokens written out."""
-        return [self._piece(token, special=True) for token in range(self.size)]
-
-    def _piece(self, token: int, *, special: bool) -> bytes:
-        length = c.llama_token_to_piece(
-            self._handle, token, self._piece_buffer, len(self._piece_buffer), 0, special
-        )
-        if length < 0:
-            self._piece_buffer = ctypes.create_string_buffer(-length)
-            return self._piece(token, special=special)
-        return self._piece_buffer.raw[:length]
+        return PieceTable(self._handle, self.size, special=True)
 
     def detokenize(self, tokens: Iterable[int], *, unparse_special: bool) -> bytes:
         """The bytes of `tokens` in a row, control tokens only with `unparse_special`."""
@@ -94,3 +84,27 @@ class Vocabulary:
 
     def _text(self, token: int) -> str:
         return self.full_pieces[token].decode("utf-8", "replace") if token >= 0 else ""
+
+
+class PieceTable(dict[int, bytes]):
+    """What tokens are written like, each looked up when it is first asked for: most of a large
+    vocabulary never is, and all of it takes a third of a second."""
+
+    def __init__(self, vocabulary: "c.llama_vocab_p", size: int, *, special: bool) -> None:
+        """`special`: control tokens are written out."""
+        super().__init__()
+        self._vocabulary = vocabulary
+        self._size = size
+        self._special = special
+
+    def __missing__(self, token: int) -> bytes:
+        if not 0 <= token < self._size:
+            # llama.cpp would end the process.
+            raise IndexError(f"there is no token {token}")
+        piece = self[token] = self._look_up(token, _PIECE_BYTES)
+        return piece
+
+    def _look_up(self, token: int, capacity: int) -> bytes:
+        buffer = ctypes.create_string_buffer(capacity)
+        length = c.llama_token_to_piece(self._vocabulary, token, buffer, capacity, 0, self._special)
+        return buffer.raw[:length] if length >= 0 else self._look_up(token, -length)
