@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -43,7 +44,7 @@ async def measure(address: str, model: BenchModel) -> list[float]:
         return [await _cancel(inference, server, model) for _ in range(_CANCELS)]
 
 
-async def _cancel(inference: InferenceStub, server: ServerStub, model: BenchModel) -> float:
+async def _cancel(inference: Any, server: Any, model: BenchModel) -> float:
     prompt = tokenization_pb2.TokenIds(ids=random.choices(model.words, k=_PROMPT))
     request = pb.GenerateStreamRequest(prompt_tokens=prompt, max_tokens=1)
     call = inference.GenerateStream(request)
