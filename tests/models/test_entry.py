@@ -244,3 +244,15 @@ def test_a_model_that_failed_takes_nothing() -> None:
     entry.footprint = (parts(6),)
     entry.fail(ModelFileInvalid("bad"))
     assert entry.reserved == {}
+
+
+@pytest.mark.asyncio
+async def test_a_slow_watcher_skips_no_stage() -> None:
+    entry = make_entry()
+    watch = entry.watch_load()
+    assert (await anext(watch)).stage is LoadStage.PROBING
+    for fraction in (0.1, 0.5, 0.9):
+        entry.advance(Loading(LoadStage.LOADING, fraction))
+    entry.advance(Loading(LoadStage.WARMING, 0.0))
+    told = [await anext(watch) for _ in range(2)]
+    assert told == [Loading(LoadStage.LOADING, 0.1), Loading(LoadStage.WARMING, 0.0)]

@@ -258,7 +258,7 @@ func utf8SplitOverTokens() string {
 		texts = append(texts, event.GetDelta().GetText())
 	}
 	equal(pieces, slices.Collect(slices.Chunk([]byte(horse+horse), 1)), "pieces")
-	whole := !slices.ContainsFunc(texts, func(text string) bool { return text != "" && text != horse })
+	whole := !slices.ContainsFunc(texts, func(text string) bool { return strings.ReplaceAll(text, horse, "") != "" })
 	expect(whole, "whole characters", texts)
 	equal(strings.Join(texts, ""), horse+horse, "text")
 	return fmt.Sprintf("%d tokens", len(pieces))

@@ -141,7 +141,7 @@ def utf8_split_over_tokens() -> str:
     pieces = [token.piece for delta in deltas for token in delta.tokens]
     equal(pieces, [bytes([byte]) for byte in (horse * 2).encode()], "pieces")
     texts = [delta.text for delta in deltas]
-    expect(all(text in ("", horse) for text in texts), "whole characters", texts)
+    expect(not any(text.replace(horse, "") for text in texts), "whole characters", texts)
     equal("".join(texts), horse * 2, "text")
     return f"{len(pieces)} tokens, {len(texts)} deltas"
 

@@ -190,7 +190,7 @@ export const cases: Record<string, () => Promise<string>> = {
     const pieces: string[] = [];
     for await (const { delta } of corral().inference.generateStream(request, within)) {
       if (!delta) continue;
-      expect(["", HORSE].includes(delta.text), `a delta of ${delta.text}`);
+      expect(delta.text.replaceAll(HORSE, "") === "", `a delta of ${delta.text}`);
       text += delta.text;
       pieces.push(...delta.tokens.map(({ piece }) => piece.toString("hex")));
     }

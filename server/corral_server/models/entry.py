@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -67,6 +68,8 @@ class ModelEntry:
     idle_since: float | None = None
     failed_at: float | None = None
     _hurried: bool = False
+    _num_stages: int = 0
+    _stages: deque[tuple[int, Loading]] = field(default_factory=lambda: deque(maxlen=8))
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -111,6 +114,9 @@ class ModelEntry:
         self._notify()
 
     def advance(self, progress: Loading) -> None:
+        if progress.stage is not self.progress.stage:
+            self._num_stages += 1
+            self._stages.append((self._num_stages, progress))
         self.progress = progress
         self.on_progress(self)
         self._notify()
@@ -211,10 +217,24 @@ class ModelEntry:
         self._notify()
 
     async def watch_load(self) -> AsyncIterator[Loading]:
-        """Progress until the model is ready; a slow reader skips some. Raises why it never will."""
+        """Progress until the model is ready; a slow reader skips some, but no stage. Raises why it
+        never will."""
         told: Loading | None = None
-        while self.state in (ModelState.LOADING, ModelState.RESTARTING):
-            if self.progress != told:
+        seen = self._num_stages
+        while True:
+            is_loading = self.state in (ModelState.LOADING, ModelState.RESTARTING)
+            entered = next((stage for stage in self._stages if stage[0] > seen), None)
+            if told is None and is_loading:
+                told = self.progress
+                yield told
+            elif entered is not None:
+                seen, told = entered
+                if told.stage is self.progress.stage:
+                    told = self.progress
+                yield told
+            elif not is_loading:
+                break
+            elif self.progress != told:
                 told = self.progress
                 yield told
             else:
