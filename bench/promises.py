@@ -8,12 +8,12 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median, quantiles
 
 import psutil
 
 from bench.lifecycle import measure_lifecycle
+from bench.process import cpu_s
 from bench.result import Result, print_table
 from bench.running_server import RunningServer, running_server
 from corral import user
@@ -145,9 +145,11 @@ def measure_idle() -> list[Result]:
         asyncio.run(first_token(server.address))
         time.sleep(1)  # the computing threads spin a little after the last token
         pids = (server.pid, *server.engine_pids())
-        before = [_cpu_ms(pid) for pid in pids]
+        before = [cpu_s(pid) for pid in pids]
         time.sleep(IDLE_S)
-        parent, *engines = (_cpu_ms(pid) - then for pid, then in zip(pids, before, strict=True))
+        parent, *engines = (
+            (cpu_s(pid) - then) * 1000 for pid, then in zip(pids, before, strict=True)
+        )
     share = parent / (IDLE_S * 1000)
     return [
         Result(
@@ -158,12 +160,6 @@ def measure_idle() -> list[Result]:
         ),
         Result("  of the server before them", f"{share:.2%} of a core", "< 0.5 %", share < 0.005),
     ]
-
-
-def _cpu_ms(pid: int) -> float:
-    """What the scheduler has given all threads of a process, to the nanosecond."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
 
 
 def main() -> int:

@@ -102,7 +102,7 @@ def write_llama(
     writer.add_name("tiny")
     writer.add_file_type(FILE_TYPES[dtype])
     _add_shape(writer, shape)
-    _add_vocabulary(writer, vocabulary)
+    add_vocabulary(writer, vocabulary)
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     random = np.random.default_rng(seed)
@@ -110,7 +110,7 @@ def write_llama(
         tensor_dtype = norm_dtype if weights.ndim == 1 else dtype
         quantized = gguf.quants.quantize(weights, tensor_dtype)
         writer.add_tensor(name, quantized, raw_dtype=tensor_dtype)
-    _write(writer)
+    write(writer)
     return path
 
 
@@ -139,7 +139,7 @@ def write_model_that_fails_to_load(path: Path) -> Path:
     """A file with a sound header that llama.cpp refuses in good order: no such architecture."""
     writer = gguf.GGUFWriter(path, "unheard-of")
     writer.add_tensor("token_embd.weight", np.zeros((4, 4), dtype=np.float32))
-    _write(writer)
+    write(writer)
     return path
 
 
@@ -176,7 +176,7 @@ def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_layer_norm_rms_eps(1e-5)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary) -> None:
+def add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(list(vocabulary.tokens))
@@ -224,7 +224,7 @@ def _make_matrix(random: np.random.Generator, rows: int, columns: int) -> Weight
     return random.standard_normal((rows, columns), dtype=np.float32) * scale
 
 
-def _write(writer: gguf.GGUFWriter) -> None:
+def write(writer: gguf.GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

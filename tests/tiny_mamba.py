@@ -5,7 +5,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from tiny_gguf import BOS_TOKEN, CHAT_TEMPLATE, EOS_TOKEN, make_vocabulary
+from tiny_gguf import CHAT_TEMPLATE, add_vocabulary, make_vocabulary, write
 
 _EMBEDDING = 32
 _INNER = 2 * _EMBEDDING
@@ -30,14 +30,7 @@ def write_mamba(path: Path, *, seed: int = 0, layers: int = 2, context: int = 25
     writer.add_ssm_state_size(_STATE)
     writer.add_ssm_time_step_rank(_TIME_STEP)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_token_list(list(vocabulary.tokens))
-    writer.add_token_types(vocabulary.types)
-    writer.add_token_merges(list(vocabulary.merges))
-    writer.add_bos_token_id(vocabulary.tokens.index(BOS_TOKEN))
-    writer.add_eos_token_id(vocabulary.tokens.index(EOS_TOKEN))
-    writer.add_add_bos_token(False)
+    add_vocabulary(writer, vocabulary)
     writer.add_chat_template(CHAT_TEMPLATE)
     random = np.random.default_rng(seed)
 
@@ -62,8 +55,5 @@ def write_mamba(path: Path, *, seed: int = 0, layers: int = 2, context: int = 25
         fill(f"{block}.ssm_a", _INNER, _STATE, value=-0.2)
         fill(f"{block}.ssm_d", _INNER, value=1.0)
         add(f"{block}.ssm_out.weight", _EMBEDDING, _INNER, scale=3.0)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    write(writer)
     return path

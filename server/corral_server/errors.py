@@ -36,6 +36,10 @@ CorralError
 from dataclasses import dataclass
 from typing import ClassVar
 
+# When to come back to a full queue: if nothing is known, and at the earliest.
+_UNKNOWN_WAIT_S = 1.0
+_SHORTEST_WAIT_S = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
@@ -128,6 +132,17 @@ class ChatTemplateFailed(CorralError):
 
 class QueueFull(CorralError):
     reason = "QUEUE_FULL"
+
+    @classmethod
+    def of(cls, *, waiting: int, limit: int, wait_s: float | None = None) -> "QueueFull":
+        """The error for so many that wait already; `wait_s` is how long one more would, if that is
+        known."""
+        return cls(
+            f"{waiting} requests wait already; come back later",
+            retry_after_s=_UNKNOWN_WAIT_S if wait_s is None else max(wait_s, _SHORTEST_WAIT_S),
+            waiting=waiting,
+            limit=limit,
+        )
 
 
 class DeadlineExceeded(CorralError):

@@ -1,9 +1,8 @@
 """What a context remembers of its sequences: shared, dropped in parts, saved and brought back."""
 
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +10,7 @@ import pytest
 
 from bench.synthetic import write_synthetic
 from corral_server.llama.batch import LlamaBatch
-from corral_server.llama.context import Interrupted, LlamaContext, NoCells
+from corral_server.llama.context import DecodeFailed, Interrupted, LlamaContext, NoCells
 from corral_server.llama.model import LlamaModel
 from tiny_llama import load_model, make_context
 from tiny_mamba import write_mamba
@@ -28,13 +27,34 @@ def context(model: LlamaModel) -> Iterator[LlamaContext]:
         yield context
 
 
-def compute(context: LlamaContext, tokens: list[int], position: int, sequence: int) -> Logits:
+def compute(
+    context: LlamaContext, tokens: list[int], position: int, sequence: int, *, capacity: int = 64
+) -> Logits:
     """The logits behind the last of `tokens`."""
-    batch = LlamaBatch(64)
+    batch = LlamaBatch(capacity)
     batch.add(tokens, position=position, sequence=sequence, wanted=True)
     context.decode(batch)
     logits: Logits = context.logits(1)[0].copy()
     return logits
+
+
+@contextmanager
+def interrupting(context: LlamaContext) -> Iterator[None]:
+    """Another thread that interrupts as long as the block lasts. What falls between computations is
+    lost, as it should be."""
+    over = threading.Event()
+
+    def interrupt() -> None:
+        while not over.is_set():
+            context.interrupt()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(DEADLINE_S)
 
 
 def test_a_sequence_goes_on_behind_cells_that_another_computed(context: LlamaContext) -> None:
@@ -96,7 +116,7 @@ def test_what_does_not_fit_is_not_restored(context: LlamaContext) -> None:
     compute(context, [5] * 20, 0, 0)
     context.forget(0, 10)
     compute(context, [5] * 40, 64, 1)
-    with pytest.raises(NoCells):
+    with pytest.raises(DecodeFailed):
         context.restore(0, state)
 
 
@@ -115,6 +135,19 @@ def test_a_recurrent_model_drops_no_part_but_what_was_saved_comes_back(
         np.testing.assert_allclose(compute(context, PROMPT[12:], 12, 1), wanted, atol=CLOSE)
 
 
+def test_a_recurrent_model_is_not_interrupted_for_it_could_not_go_on(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = write_mamba(tmp_path_factory.mktemp("mamba") / "mamba.gguf", context=4096)
+    with (
+        closing(load_model(path)) as model,
+        closing(make_context(model, context_size=2048, batch_size=2048)) as context,
+        interrupting(context),
+    ):
+        compute(context, [5] * 2000, 0, 0, capacity=2048)
+        compute(context, PROMPT, 2000, 0)
+
+
 def test_a_long_computation_is_interrupted_and_another_is_not(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -131,26 +164,7 @@ def test_a_long_computation_is_interrupted_and_another_is_not(
         closing(load_model(path)) as model,
         closing(make_context(model, context_size=2048, batch_size=2048)) as context,
     ):
-        batch = LlamaBatch(2048)
-        batch.add([5] * 2000, position=0, sequence=0, wanted=True)
-        began = threading.Event()
-        took: list[float] = []
-
-        def interrupt() -> None:
-            assert began.wait(DEADLINE_S)
-            # Early calls fall before the computation and are lost, as they should be.
-            while not took:
-                context.interrupt()
-
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        try:
-            started = time.perf_counter()
-            began.set()
-            with pytest.raises(Interrupted):
-                context.decode(batch)
-        finally:
-            took.append(time.perf_counter() - started)
-            thread.join(DEADLINE_S)
+        with interrupting(context), pytest.raises(Interrupted):
+            compute(context, [5] * 2000, 0, 0, capacity=2048)
         context.forget(0)
         compute(context, PROMPT, 0, 0)

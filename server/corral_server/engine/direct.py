@@ -21,12 +21,12 @@ class DirectScheduler(Scheduler):
     """One request at a time, and one more step behind the last, in which its slot is emptied."""
 
     def __init__(self, *, cells: int, pace: Pace, max_waiting: int) -> None:
-        self._cells = KvCache(cells=cells, slots=1, policy=Policy(keeps=False))
-        super().__init__(slots=1, cache=self._cells, pace=pace, max_waiting=max_waiting)
+        cache = KvCache(cells=cells, slots=1, policy=Policy(keeps=False))
+        super().__init__(slots=1, cache=cache, pace=pace, max_waiting=max_waiting)
 
     @property
     def has_work(self) -> bool:
-        return super().has_work or self._cells.has_operations
+        return super().has_work or self.has_unsettled
 
 
 class DirectRunner:

@@ -54,12 +54,7 @@ class EmbeddingScheduler:
     def check_room(self) -> None:
         """Raises QueueFull if one more call may not wait."""
         if len(self._jobs) > self._max_waiting:
-            raise QueueFull(
-                f"{len(self._jobs)} calls wait already; come back later",
-                retry_after_s=1.0,
-                waiting=len(self._jobs),
-                limit=self._max_waiting,
-            )
+            raise QueueFull.of(waiting=len(self._jobs), limit=self._max_waiting)
 
     def add(self, job: EmbeddingJob) -> None:
         """Lets `job` wait for its turn."""

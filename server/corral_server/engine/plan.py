@@ -24,8 +24,8 @@ _HOST_BYTES = 256 * 1024 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a model is loaded. `generation` and `embedding` are the contexts it needs, DIRECT's for
-    each call; None for one it does not. `can_truncate`: sequences can drop their last tokens.
-    `host_cache_bytes`: what the prefix cache may take of host memory."""
+    each call; None for one it does not. `host_cache_bytes`: what the prefix cache may take of host
+    memory."""
 
     model: ModelOptions
     mode: Mode
@@ -33,7 +33,6 @@ class Plan:
     embedding: ContextOptions | None
     embedding_limit: int
     pooling: Pooling
-    can_truncate: bool = True
     host_cache_bytes: int = 0
 
     @property

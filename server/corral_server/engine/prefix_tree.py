@@ -52,9 +52,6 @@ class PrefixTree:
         self._ends: dict[int, Node] = {}
         self.num_cells = 0
 
-    def __contains__(self, sequence: int) -> bool:
-        return sequence in self._ends
-
     def match(self, scope: str, tokens: Sequence[int]) -> Match:
         """The longest beginning of `tokens` that some sequence of the scope holds."""
         node, length = self._roots.get(scope), 0

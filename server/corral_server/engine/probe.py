@@ -84,7 +84,6 @@ def _plan(start: Start, options: ModelOptions, model: LlamaModel) -> Plan:
         embedding=embedding if wants_embedding(start) else None,
         embedding_limit=min(longest, model.trained_context),
         pooling=start.options.pooling or model.own_pooling or Pooling.MEAN,
-        can_truncate=model.can_truncate,
     )
 
 

@@ -13,9 +13,6 @@ _RISES_AFTER_S = 10.0
 # How much the last answer's length counts in the estimate.
 _WEIGHT = 0.2
 
-_SHORTEST_RETRY_S = 0.1
-_UNKNOWN_RETRY_S = 1.0
-
 
 class WaitingQueue:
     """By priority, within one by arrival. Bounded by `limit`, beyond what slots would take now."""
@@ -36,13 +33,8 @@ class WaitingQueue:
         """Raises QueueFull if one more request may not wait. `free` of the `slots` are free."""
         if len(self) < self.limit + free:
             return
-        wait = self.estimate_s(len(self), slots=slots)
-        raise QueueFull(
-            f"{len(self)} requests wait already; come back later",
-            retry_after_s=_UNKNOWN_RETRY_S if wait is None else max(wait, _SHORTEST_RETRY_S),
-            waiting=len(self),
-            limit=self.limit,
-        )
+        wait_s = self.estimate_s(len(self), slots=slots)
+        raise QueueFull.of(waiting=len(self), limit=self.limit, wait_s=wait_s)
 
     def add(self, sequence: Sequence) -> None:
         self._queues[sequence.request.priority].append(sequence)

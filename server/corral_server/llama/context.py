@@ -61,6 +61,7 @@ class LlamaContext:
             )
         self.handle = handle
         self._memory = c.llama_get_memory(handle)
+        self._can_stop = model.can_truncate
         self._stop = ctypes.create_string_buffer(_GO_ON, 2)
         self._watch_stop()
         if adapters:
@@ -98,14 +99,18 @@ class LlamaContext:
         if code == _NO_CELLS:
             raise NoCells
         if code == _ABORTED:
+            # It tells what was asked for as an error; of a later one it is no cause.
+            library.take_errors()
             raise Interrupted
         if code != 0:
             raise DecodeFailed(f"llama_decode returned {code}: {library.take_errors()}")
         c.llama_synchronize(self.handle)
 
     def interrupt(self) -> None:
-        """Ends the `decode` that runs on another thread, after the operation it is at."""
-        self._stop[0] = _STOP
+        """Ends the `decode` that runs on another thread, after the operation it is at. A model that
+        cannot drop what was half computed computes on."""
+        if self._can_stop:
+            self._stop[0] = _STOP
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
@@ -122,13 +127,10 @@ class LlamaContext:
 
     def make_room(self, batch: LlamaBatch) -> None:
         """Has what computing `batch` takes allocated, and gives up at the first operation."""
-        stop = c.ggml_abort_callback(lambda _: True)
-        c.llama_set_abort_callback(self.handle, stop, None)
-        try:
-            c.llama_decode(self.handle, batch.struct)
-            c.llama_synchronize(self.handle)
-        finally:
-            self._watch_stop()
+        self._stop[0] = _STOP
+        c.llama_decode(self.handle, batch.struct)
+        c.llama_synchronize(self.handle)
+        library.take_errors()
 
     def _watch_stop(self) -> None:
         """Lets llama.cpp ask after each operation whether to stop.
@@ -183,10 +185,11 @@ class LlamaContext:
         return state
 
     def restore(self, sequence: int, state: bytearray) -> None:
-        """Lets a sequence remember what was saved. Raises NoCells; it is empty then."""
+        """Lets an empty sequence remember what was saved. Raises DecodeFailed if that does not fit:
+        whoever counts cells has seen that it does."""
         buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
         if not c.llama_state_seq_set_data(self.handle, buffer, len(state), sequence):
-            raise NoCells
+            raise DecodeFailed(f"a saved sequence did not fit back: {library.take_errors()}")
 
     def clear(self) -> None:
         assert self._memory is not None

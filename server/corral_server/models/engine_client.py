@@ -20,7 +20,6 @@ from corral_server.errors import (
     CorralError,
     InternalError,
     ModelLoadFailed,
-    QueueFull,
     SlowConsumer,
 )
 from corral_server.ipc.channel import AsyncChannel, ChannelClosed
@@ -50,6 +49,7 @@ from corral_server.ipc.messages import (
     Tokenize,
     Tokenized,
 )
+from corral_server.models.admission import Admission
 from corral_server.models.embedding_stream import EmbeddingStream
 from corral_server.models.event_stream import EventStream
 from corral_server.request import (
@@ -70,9 +70,6 @@ _LAST_WORDS = 20
 _LINE_BYTES = 64 * 1024
 _DYING_S = 1.0
 
-# When to come back to a full queue: if nothing is known, and at the earliest.
-_RETRY_S, _LEAST_RETRY_S = 1.0, 0.1
-
 # Threads that compute together spin while they wait for each other. With libgomp's own patience,
 # two engines on the same cores cost each other half a second a token; with this, milliseconds.
 _SPIN = {"GOMP_SPINCOUNT": "20000"}
@@ -90,10 +87,8 @@ class EngineClient:
         self._numbers = count(1)
         self._streams: dict[int, EventStream] = {}
         self._embeddings: dict[int, EmbeddingStream] = {}
-        self._unfinished: set[int] = set()
+        self._admission = Admission()
         self._max_waiting = 0
-        self._most_unfinished: int | None = None
-        self._wait_s: float | None = None
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._ended_by: CorralError | None = None
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
@@ -139,7 +134,7 @@ class EngineClient:
         while True:
             report = await self._hear(stall_s)
             if isinstance(report, Ready):
-                self._most_unfinished = report.facts.slots + self._max_waiting
+                self._admission.limit(slots=report.facts.slots, max_waiting=self._max_waiting)
                 return report.facts
             if not isinstance(report, Loading):
                 raise InternalError(f"the engine answered Proceed with {type(report).__name__}")
@@ -169,22 +164,20 @@ class EngineClient:
         Leaving early, for any reason, cancels the request; that takes closing this (`aclosing`).
         Raises QueueFull at once where the engine would in the middle of its next step.
         """
-        self._check_room()
         call = self._next_call()
-        self._unfinished.add(call)
-        stream = self._streams[call] = EventStream()
-        finished = False
-        try:
-            self._channel.send(Submit(call, request))
-            while not finished:
-                event = await stream.next()
-                finished = isinstance(event, Finished)
-                yield event
-        finally:
-            self._unfinished.discard(call)
-            del self._streams[call]
-            if not finished:
-                self._channel.send(Cancel(call))
+        with self._admission.admit(call):
+            stream = self._streams[call] = EventStream()
+            finished = False
+            try:
+                self._channel.send(Submit(call, request))
+                while not finished:
+                    event = await stream.next()
+                    finished = isinstance(event, Finished)
+                    yield event
+            finally:
+                del self._streams[call]
+                if not finished:
+                    self._channel.send(Cancel(call))
 
     async def embed(
         self,
@@ -266,16 +259,6 @@ class EngineClient:
         finally:
             del self._answers[call]
 
-    def _check_room(self) -> None:
-        if self._most_unfinished is None or len(self._unfinished) < self._most_unfinished:
-            return
-        raise QueueFull(
-            f"{self._max_waiting} requests wait already; come back later",
-            retry_after_s=_RETRY_S if self._wait_s is None else max(self._wait_s, _LEAST_RETRY_S),
-            waiting=self._max_waiting,
-            limit=self._max_waiting,
-        )
-
     def _dispatch(self, report: Report) -> None:
         """A report for a call that is gone is dropped: the engine had not heard of it yet."""
         match report:
@@ -296,9 +279,9 @@ class EngineClient:
     def _push(self, call: int, stream: EventStream, event: Event) -> None:
         match event:
             case Started():
-                self._wait_s = event.estimated_wait_s or self._wait_s
+                self._admission.started(wait_s=event.estimated_wait_s)
             case Finished():
-                self._unfinished.discard(call)
+                self._admission.finished(call)
         if stream.is_full and not stream.has_failed:
             stream.fail(SlowConsumer("the answer was read too slowly and was cut off"))
             self._channel.send(Cancel(call))
