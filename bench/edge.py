@@ -24,7 +24,8 @@ from bench.result import Result, print_table
 from corral.v1 import inference_pb2 as pb
 from corral.v1.inference_pb2_grpc import InferenceStub
 from corral_server.config import ModelSpec, PathSource, ServerConfig
-from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.channel import Channel
+from corral_server.ipc.frame import ChannelClosed
 from corral_server.ipc.messages import (
     EngineFacts,
     ModelFacts,

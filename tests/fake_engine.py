@@ -29,7 +29,8 @@ from corral_server.errors import (
     ModelFileNotFound,
     QueueFull,
 )
-from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.channel import Channel
+from corral_server.ipc.frame import ChannelClosed
 from corral_server.ipc.messages import (
     AskLoad,
     Cancel,

@@ -18,7 +18,8 @@ from corral_server.errors import (
     InvalidFields,
     QueueFull,
 )
-from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.channel import Channel
+from corral_server.ipc.frame import ChannelClosed
 from corral_server.ipc.messages import (
     AskLoad,
     Cancel,

@@ -12,8 +12,10 @@ import pytest_asyncio
 
 from corral_server.config import Capability, LoadOptions, Mode, Pooling
 from corral_server.errors import FieldViolation, InvalidFields
-from corral_server.ipc import channel as channels
-from corral_server.ipc.channel import MAX_FRAME_BYTES, AsyncChannel, Channel, ChannelClosed
+from corral_server.ipc import frame as frames
+from corral_server.ipc.async_channel import AsyncChannel
+from corral_server.ipc.channel import Channel
+from corral_server.ipc.frame import MAX_FRAME_BYTES, ChannelClosed
 from corral_server.ipc.messages import (
     AskLoad,
     Cancel,
@@ -251,7 +253,7 @@ def test_draining_without_commands_does_not_wait(engine: Channel) -> None:
 async def test_a_command_cut_into_bytes_arrives_whole(
     sockets: tuple[socket.socket, socket.socket], engine: Channel
 ) -> None:
-    body = channels._frame([SUBMIT])
+    body = frames.frame([SUBMIT])
     drip = threading.Thread(target=lambda: [sockets[0].send(bytes([byte])) for byte in body])
     drip.start()
     assert engine.drain(block=True) == [SUBMIT]
@@ -269,7 +271,7 @@ def test_the_end_of_the_server_is_an_end(
 def test_the_end_of_the_server_within_a_frame_is_an_end(
     sockets: tuple[socket.socket, socket.socket], engine: Channel
 ) -> None:
-    sockets[0].send(channels._frame([SUBMIT])[:-1])
+    sockets[0].send(frames.frame([SUBMIT])[:-1])
     sockets[0].close()
     with pytest.raises(ChannelClosed):
         engine.drain(block=True)
@@ -291,7 +293,7 @@ def test_nothing_can_be_told_to_a_server_that_is_gone(
 async def test_the_end_of_the_engine_anywhere_is_an_end(
     sockets: tuple[socket.socket, socket.socket], server: AsyncChannel, kept: int
 ) -> None:
-    sockets[1].send(channels._frame(REPORTS)[:kept])
+    sockets[1].send(frames.frame(REPORTS)[:kept])
     sockets[1].close()
     with pytest.raises(ChannelClosed):
         await server.receive()
@@ -313,7 +315,7 @@ async def test_a_report_cut_into_bytes_arrives_whole(
     sockets: tuple[socket.socket, socket.socket], server: AsyncChannel
 ) -> None:
     received = asyncio.create_task(server.receive())
-    for byte in channels._frame(REPORTS[:2]):
+    for byte in frames.frame(REPORTS[:2]):
         sockets[1].send(bytes([byte]))
         await asyncio.sleep(0)
     assert await received == REPORTS[:2]
@@ -347,7 +349,7 @@ async def test_a_frame_that_says_it_is_over_the_limit_is_not_read(
 async def test_a_command_over_the_limit_is_refused_before_it_is_sent(
     server: AsyncChannel, engine: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channels, "MAX_FRAME_BYTES", 100)
+    monkeypatch.setattr(frames, "MAX_FRAME_BYTES", 100)
     with pytest.raises(ValueError, match="over the limit of 100"):
         server.send(Tokenize(1, "x" * 100, add_special=True, parse_special=True))
     assert engine.drain(block=False) == []
@@ -357,7 +359,7 @@ async def test_a_command_over_the_limit_is_refused_before_it_is_sent(
 async def test_reports_too_many_for_one_frame_are_sent_in_several(
     server: AsyncChannel, engine: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channels, "MAX_FRAME_BYTES", 100)
+    monkeypatch.setattr(frames, "MAX_FRAME_BYTES", 100)
     reports: list[Report] = [Detokenized(call, bytes(40)) for call in range(5)]
     engine.send(reports)
     received: list[Report] = []
@@ -369,6 +371,6 @@ async def test_reports_too_many_for_one_frame_are_sent_in_several(
 def test_a_report_over_the_limit_is_refused_before_it_is_sent(
     engine: Channel, sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channels, "MAX_FRAME_BYTES", 100)
+    monkeypatch.setattr(frames, "MAX_FRAME_BYTES", 100)
     with pytest.raises(ValueError, match="over the limit of 100"):
         engine.send([Counted(1, 1), Detokenized(2, bytes(200))])

@@ -15,7 +15,8 @@ from contextlib import ExitStack, suppress
 from corral_server.engine.loader import load
 from corral_server.engine.loop import EngineLoop
 from corral_server.errors import CorralError
-from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.channel import Channel
+from corral_server.ipc.frame import ChannelClosed
 from corral_server.ipc.messages import Failure, LoadFailed
 from corral_server.llama.process import die_with_parent, give_way, keep_buffers_apart
 

@@ -7,7 +7,8 @@ import queue
 import threading
 from collections.abc import Callable
 
-from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.channel import Channel
+from corral_server.ipc.frame import ChannelClosed
 from corral_server.ipc.messages import Cancel, Command
 
 

@@ -14,7 +14,8 @@ from corral_server.engine.probe import probe
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.engine.warm_up import WarmContexts, warm_up
 from corral_server.engine.weights import Weights
-from corral_server.ipc.channel import Channel, ChannelClosed
+from corral_server.ipc.channel import Channel
+from corral_server.ipc.frame import ChannelClosed
 from corral_server.ipc.messages import (
     EngineFacts,
     Loading,

@@ -22,7 +22,8 @@ from corral_server.errors import (
     ModelLoadFailed,
     SlowConsumer,
 )
-from corral_server.ipc.channel import AsyncChannel, ChannelClosed
+from corral_server.ipc.async_channel import AsyncChannel
+from corral_server.ipc.frame import ChannelClosed
 from corral_server.ipc.messages import (
     Answer,
     AskLoad,
