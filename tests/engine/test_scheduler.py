@@ -41,6 +41,8 @@ class Bench:
     runner: ScriptedRunner
     finished: dict[int, Finished] = field(default_factory=dict)
     now: float = 1.0
+    token_s: float = 0.0
+    """How long the runner takes for each token."""
 
     def add(
         self,
@@ -72,6 +74,7 @@ class Bench:
         return shape
 
     def compute(self, batch: Batch) -> None:
+        self.now += self.token_s * batch.num_tokens
         for output in self.scheduler.update(batch, self.runner.execute(batch)):
             if isinstance(output.event, Finished):
                 self.finished[output.call] = output.event
@@ -157,7 +160,19 @@ def test_a_short_prompt_overtakes_a_long_one_that_never_stops() -> None:
     assert bench.step() == [(1, 4), (2, 4)]
 
 
-def test_answers_pause_while_most_requests_have_no_token_yet() -> None:
+def pausing(*, answers: int, prompts: int, age_s: float = 0.0) -> bool:
+    """Whether answers whose first token is so old pause for so many prompts that came since."""
+    bench = make_bench(slots=answers + prompts, batch_tokens=64, target_s=0.1)
+    for call in range(answers):
+        bench.add(call, 2)
+    bench.step()
+    bench.now += age_s
+    for call in range(prompts):
+        bench.add(answers + call, 8)
+    return (0, 1) not in bench.step()
+
+
+def test_young_answers_pause_while_others_wait_for_their_first_token() -> None:
     bench = make_bench(batch_tokens=8)
     bench.add(1, 2)
     bench.step()
@@ -166,19 +181,18 @@ def test_answers_pause_while_most_requests_have_no_token_yet() -> None:
     assert [bench.step(), bench.step()] == [[(2, 8)], [(1, 1), (2, 1), (3, 6)]]
 
 
-def test_answers_do_not_pause_for_longer_than_a_few_steps() -> None:
-    bench = make_bench(batch_tokens=8, target_s=1.0)
-    bench.add(1, 2)
-    bench.step()
-    for call in (2, 3):
-        bench.add(call, 100)
-    bench.now += 4.9
-    assert 1 not in [call for call, _ in bench.step()]
-    bench.now += 0.1
-    assert (1, 1) in bench.step()
+@pytest.mark.parametrize(("answers", "prompts"), [(1, 2), (4, 2), (16, 2), (24, 3)])
+def test_young_answers_pause_for_an_eighth_as_many(answers: int, prompts: int) -> None:
+    assert pausing(answers=answers, prompts=prompts)
+    assert not pausing(answers=answers, prompts=min(prompts - 1, answers // 8))
 
 
-def test_answers_do_not_pause_for_as_many_as_have_their_first_token() -> None:
+def test_answers_older_than_ten_steps_should_take_pause_for_nobody() -> None:
+    assert pausing(answers=1, prompts=4, age_s=0.9)
+    assert not pausing(answers=1, prompts=4, age_s=1.1)
+
+
+def test_no_answer_pauses_for_one_prompt() -> None:
     bench = make_bench(batch_tokens=8)
     bench.add(1, 2)
     bench.step()
@@ -659,7 +673,8 @@ def check(bench: Bench, batch: Batch, alive: list[Sequence], batch_tokens: int) 
     assert 0 < sum(item.count for item in batch.items) <= batch_tokens
     assert all(item.count > 0 for item in batch.items)
     assert len({item.sequence.call for item in batch.items}) == len(batch.items)
-    pauses = all(item.sequence.gap > 1 for item in batch.items)
+    prompts = [sequence for sequence in running if not sequence.num_completion]
+    pauses = alive[0].gap == 1 and len(prompts) > 1
     assert pauses or alive[0] in [item.sequence for item in batch.items]
 
 

@@ -3,8 +3,8 @@
 There is no prefill phase and no decode phase: a sequence has tokens it owns and tokens computed,
 and every step closes gaps under a token budget (the idea is that of vLLM's V1 scheduler). Gaps of
 one token go first, so running answers move on in every step; what is left of the budget goes to
-the longer gaps, prompts: the shortest first, with a part for the oldest. Only while most requests
-have not got their first token do answers pause, and not for long.
+the longer gaps, prompts: the shortest first, with a part for the oldest. Answers that have just
+begun pause while others wait to begin, so that of many that come at once all begin soon.
 """
 
 import math
@@ -25,8 +25,9 @@ from corral_server.request import Finished, Priority
 # What the oldest prompt gets of each step's budget while shorter ones overtake it.
 _OLDEST_SHARE = 0.25
 
-# How many targets of the pace answers may pause for prompts.
-_LONGEST_PAUSE = 5
+# An answer is young for so many targets of the pace; it pauses for at least so many prompts, and at
+# least so many for each answer.
+_YOUNG, _FEWEST_PROMPTS, _PROMPTS_SHARE = 10, 2, 1 / 8
 
 
 class Scheduler:
@@ -132,7 +133,7 @@ class Scheduler:
         self._admit()
         if self._running:
             self._cache.tidy()
-        items = [] if self._prompts_first() else self._answers()
+        items = self._answers()
         if len(items) < len(self._running):
             budget = self._pace.prompt_tokens(num_answers=len(items))
             items += self._prompts(budget, len(items))
@@ -223,25 +224,32 @@ class Scheduler:
         shared = max((self._common(sequence, other) for other in self._running[:index]), default=0)
         return len(sequence.tokens) - max(sequence.num_computed, shared)
 
-    def _prompts_first(self) -> bool:
-        """Whether answers pause for this step: while more requests wait for their first token than
-        have one, and for no answer longer than that."""
-        answers = [each for each in self._running if each.gap == 1]
-        if len(self._running) <= 2 * len(answers):
-            return False
-        pause_s = _LONGEST_PAUSE * self._pace.target_s
-        return all(self._began - each.clock.last_token < pause_s for each in answers)
-
     def _answers(self) -> list[BatchItem]:
         """One token for each sequence that needs no more, the oldest first. Where there is no cell
         left the youngest give way; one is set aside for the oldest if that is a prompt."""
         claimed = int(bool(self._running) and self._running[0].gap > 1)
-        for sequence in [each for each in self._running if each.gap == 1]:
+        moving = self._moving()
+        for sequence in moving:
             while sequence.slot is not None and self._cache.make_room(claimed + 1) <= claimed:
                 if not self._preempt_youngest():
                     break
             claimed += 1
-        return [BatchItem(each, 1) for each in self._running if each.gap == 1]
+        return [BatchItem(each, 1) for each in moving if each.slot is not None]
+
+    def _moving(self) -> list[Sequence]:
+        """Sequences that want one token, but for answers that pause. Young ones do while several
+        wait for their first token: all would begin later for little, since a step's answers cost as
+        much as some prompts. Older ones pause for nobody, and none does for a single prompt."""
+        answers = [each for each in self._running if each.gap == 1]
+        num_prompts = sum(not each.num_completion and each.gap > 1 for each in self._running)
+        if num_prompts < max(_FEWEST_PROMPTS, _PROMPTS_SHARE * len(answers)):
+            return answers
+        young_s = _YOUNG * self._pace.target_s
+        return [
+            each
+            for each in answers
+            if not each.num_completion or self._began - each.clock.first_token >= young_s
+        ]
 
     def _prompts(self, budget: int, claimed: int) -> list[BatchItem]:
         """Parts of prompts within `budget`, beside items that claim so many cells."""
