@@ -436,6 +436,35 @@ def test_what_leaves_the_cache_comes_back_from_host_memory() -> None:
     assert bench.finished[3].cached_tokens == 100
 
 
+def kept_beside_another(policy: Policy) -> int:
+    """Cells of finished sequences that stay where prompts are found, beside one that runs."""
+    bench = make_bench(cells=1000, batch_tokens=300, policy=policy, host_bytes=2000)
+    for call in range(1, 9):
+        bench.add(call, prompt=[*prompt_of(1, 100), call], max_tokens=1)
+        bench.run()
+    bench.add(9, 1)
+    bench.step()
+    bench.step()
+    return bench.scheduler.load(0).cells_cached
+
+
+def test_cells_are_kept_where_prompts_are_found_unless_host_memory_holds_them() -> None:
+    assert kept_beside_another(Policy(least_share=0.0)) >= 100
+    assert kept_beside_another(Policy(least_share=0.0, most_share=0.0)) == 0
+
+
+def test_what_host_memory_holds_is_found_though_nothing_is_kept() -> None:
+    policy = Policy(least_share=0.0, most_share=0.0)
+    bench = make_bench(cells=1000, batch_tokens=300, policy=policy, host_bytes=2000)
+    bench.add(1, 100, max_tokens=1)
+    bench.run()
+    bench.add(2, 1)
+    bench.step()
+    bench.add(3, prompt=[*prompt_of(1, 100), 7], max_tokens=1)
+    bench.step()
+    assert bench.finished[3].cached_tokens == 100
+
+
 def test_a_model_that_forgets_nothing_halfway_goes_on_from_a_checkpoint() -> None:
     bench = make_bench(batch_tokens=300, policy=Policy(whole=True), host_bytes=1000)
     first = bench.add(1, 100, max_tokens=5)
@@ -685,10 +714,11 @@ def check(bench: Bench, batch: Batch, alive: list[Sequence], batch_tokens: int) 
         (Policy(), 0),
         (Policy(), 1000),
         (Policy(least_share=0.1), 40),
+        (Policy(least_share=0.0, most_share=0.0), 1000),
         (Policy(keeps=False), 0),
         (Policy(whole=True), 1000),
     ],
-    ids=["kept", "saved", "saved-a-few", "nothing-kept", "whole"],
+    ids=["kept", "saved", "saved-a-few", "all-saved", "nothing-kept", "whole"],
 )
 @given(st.data(), st.integers(1, 4), st.sampled_from([40, 120, 400]), st.integers(1, 5))
 @settings(max_examples=15, deadline=None)

@@ -19,9 +19,9 @@ from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.warm_up import WarmContexts
 from corral_server.engine.weights import Weights
 
-# Part of the cells that finished sequences may take without being found: none where nothing is lost
-# when they go.
-_SHARE_IF_SAVED, _SHARE_IF_LOST = 0.0, 1 / 4
+# Part of the cells that finished sequences may take without being found, where they are lost when
+# they go.
+_SHARE_IF_LOST = 1 / 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,24 @@ def make_generation(
     cache = KvCache(
         cells=contexts.generation.size,
         slots=options.sequences,
-        policy=Policy(
-            keeps=load.prefix_cache,
-            whole=not contexts.can_truncate,
-            least_share=_SHARE_IF_SAVED if plan.host_cache_bytes else _SHARE_IF_LOST,
-        ),
+        policy=_policy(plan, load, contexts),
         host=_host_cache(plan, whole=not contexts.can_truncate),
     )
     scheduler = Scheduler(slots=options.slots, cache=cache, pace=pace, max_waiting=load.max_waiting)
     runner = LlamaRunner(contexts.generation, vocabulary, batch_tokens=batch_tokens)
     return Generation(scheduler, runner)
+
+
+def _policy(plan: Plan, load: LoadOptions, contexts: WarmContexts) -> Policy:
+    """Where host memory holds all that the KV cache can, nothing stays in this beside what runs: to
+    copy a sequence out and back costs the time of a few steps over its cells."""
+    is_saved = plan.host_cache_bytes > 0
+    return Policy(
+        keeps=load.prefix_cache,
+        whole=not contexts.can_truncate,
+        least_share=0.0 if is_saved else _SHARE_IF_LOST,
+        most_share=0.0 if plan.host_holds_all else 1.0,
+    )
 
 
 def _host_cache(plan: Plan, *, whole: bool) -> HostCache | None:

@@ -30,13 +30,15 @@ class Policy:
 
     `keeps`: whether finished sequences stay. `whole`: the model cannot drop a part of a sequence,
     so cells are never shared, and only checkpoints in host memory help. `least_share`: part of the
-    cells that finished sequences may take in any case while others run. Every cell that holds
-    something costs those time, so more is only for prompts that are found there.
+    cells that finished sequences may take in any case while others run, `most_share` what they may
+    come to take. Every cell that holds something costs those time, so more than the least is only
+    for prompts that are found there.
     """
 
     keeps: bool = True
     whole: bool = False
     least_share: float = 1.0
+    most_share: float = 1.0
 
     @property
     def shares(self) -> bool:
@@ -57,7 +59,7 @@ class KvCache:
         self._kept: OrderedDict[int, str] = OrderedDict()
         self._scopes: dict[int, str] = {}
         self._operations: list[Operation] = []
-        self._kept_share = 1.0
+        self._kept_share = policy.most_share
 
     @property
     def num_free(self) -> int:
@@ -171,7 +173,8 @@ class KvCache:
     def _learn(self, found: int) -> None:
         """Kept cells earn their place by being found."""
         if found >= WORTH_SHARING:
-            self._kept_share = min(max(self._kept_share * _GROWS, _FOUND_SHARE), 1.0)
+            grown = max(self._kept_share * _GROWS, _FOUND_SHARE)
+            self._kept_share = min(grown, self._policy.most_share)
         else:
             self._kept_share = max(self._kept_share * _SHRINKS, self._policy.least_share)
 

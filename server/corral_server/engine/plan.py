@@ -25,7 +25,7 @@ _HOST_BYTES = 256 * 1024 * 1024
 class Plan:
     """How a model is loaded. `generation` and `embedding` are the contexts it needs, DIRECT's for
     each call; None for one it does not. `host_cache_bytes`: what the prefix cache may take of host
-    memory."""
+    memory; `host_holds_all`: that is as much as the KV cache, which lies in host memory too."""
 
     model: ModelOptions
     mode: Mode
@@ -34,6 +34,7 @@ class Plan:
     embedding_limit: int
     pooling: Pooling
     host_cache_bytes: int = 0
+    host_holds_all: bool = False
 
     @property
     def contexts(self) -> tuple[ContextOptions, ...]:

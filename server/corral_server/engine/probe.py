@@ -54,7 +54,8 @@ def probe(files: ModelFiles, start: Start) -> tuple[Plan, tuple[DeviceFootprint,
             measure_context(model, context, footprint)
         cache_bytes = sum(taken.cache for taken in footprint.devices.values())
         host_bytes = plan_host_cache(start, model, cache_bytes=cache_bytes)
-        plan = replace(plan, host_cache_bytes=host_bytes)
+        holds_all = footprint.ram.cache == cache_bytes <= host_bytes
+        plan = replace(plan, host_cache_bytes=host_bytes, host_holds_all=holds_all)
         footprint.ram.compute += _sampling_bytes(plan, model)
         footprint.ram.cache += plan.host_cache_bytes
         return plan, _report(footprint)
