@@ -6,6 +6,7 @@ from llama_cpp import llama_cpp as c
 
 from corral_server.config import CacheType, FlashAttention, RopeScaling, RopeScalingType
 from corral_server.errors import FieldViolation, InvalidFields
+from corral_server.llama.headless import stop_at_vectors
 from corral_server.llama.model import LlamaModel
 
 # Elements of a block, by type: they share a scale, so a head's numbers must fill whole blocks.
@@ -96,6 +97,7 @@ class ContextOptions:
         params.embeddings = self.embeds
         if self.embeds:
             params.pooling_type = c.LLAMA_POOLING_TYPE_NONE
+            params.cb_eval = stop_at_vectors
         return params
 
 
