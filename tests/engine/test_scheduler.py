@@ -160,12 +160,15 @@ def test_a_short_prompt_overtakes_a_long_one_that_never_stops() -> None:
     assert bench.step() == [(1, 4), (2, 4)]
 
 
-def pausing(*, answers: int, prompts: int, age_s: float = 0.0) -> bool:
-    """Whether answers whose first token is so old pause for so many prompts that came since."""
+def pausing(*, answers: int, prompts: int, age_s: float = 0.0, took_s: float = 0.0) -> bool:
+    """Whether answers whose first token took so long and is so old now pause for so many prompts
+    that came since."""
     bench = make_bench(slots=answers + prompts, batch_tokens=64, target_s=0.1)
     for call in range(answers):
         bench.add(call, 2)
-    bench.step()
+    batch = bench.scheduler.schedule()
+    bench.now += took_s
+    bench.compute(batch)
     bench.now += age_s
     for call in range(prompts):
         bench.add(answers + call, 8)
@@ -190,6 +193,14 @@ def test_young_answers_pause_for_an_eighth_as_many(answers: int, prompts: int) -
 def test_answers_older_than_ten_steps_should_take_pause_for_nobody() -> None:
     assert pausing(answers=1, prompts=4, age_s=0.9)
     assert not pausing(answers=1, prompts=4, age_s=1.1)
+
+
+@pytest.mark.parametrize(("took_s", "young_s"), [(0.1, 1.0), (0.5, 2.0), (9.0, 5.0)])
+def test_an_answer_is_young_the_longer_the_longer_its_prompt_took(
+    took_s: float, young_s: float
+) -> None:
+    assert pausing(answers=1, prompts=4, age_s=young_s - 0.1, took_s=took_s)
+    assert not pausing(answers=1, prompts=4, age_s=young_s + 0.1, took_s=took_s)
 
 
 def test_no_answer_pauses_for_one_prompt() -> None:

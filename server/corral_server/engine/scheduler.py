@@ -25,9 +25,10 @@ from corral_server.request import Finished, Priority
 # What the oldest prompt gets of each step's budget while shorter ones overtake it.
 _OLDEST_SHARE = 0.25
 
-# An answer is young for so many targets of the pace; it pauses for at least so many prompts, and at
-# least so many for each answer.
-_YOUNG, _FEWEST_PROMPTS, _PROMPTS_SHARE = 10, 2, 1 / 8
+# An answer is young for so many times as long as its prompt took, but for as many targets of the pace
+# at least and at most. It pauses for so many prompts, and so many for each answer, or more.
+_YOUNG, _YOUNG_LEAST, _YOUNG_MOST = 4, 10, 50
+_FEWEST_PROMPTS, _PROMPTS_SHARE = 2, 1 / 8
 
 
 class Scheduler:
@@ -244,12 +245,13 @@ class Scheduler:
         num_prompts = sum(not each.num_completion and each.gap > 1 for each in self._running)
         if num_prompts < max(_FEWEST_PROMPTS, _PROMPTS_SHARE * len(answers)):
             return answers
-        young_s = _YOUNG * self._pace.target_s
-        return [
-            each
-            for each in answers
-            if not each.num_completion or self._began - each.clock.first_token >= young_s
-        ]
+        return [each for each in answers if not each.num_completion or not self._is_young(each)]
+
+    def _is_young(self, answer: Sequence) -> bool:
+        clock, target_s = answer.clock, self._pace.target_s
+        young_s = _YOUNG * (clock.first_token - clock.started)
+        young_s = min(max(young_s, _YOUNG_LEAST * target_s), _YOUNG_MOST * target_s)
+        return self._began - clock.first_token < young_s
 
     def _prompts(self, budget: int, claimed: int) -> list[BatchItem]:
         """Parts of prompts within `budget`, beside items that claim so many cells."""
