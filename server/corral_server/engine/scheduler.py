@@ -25,8 +25,8 @@ from corral_server.request import Finished, Priority
 # What the oldest prompt gets of each step's budget while shorter ones overtake it.
 _OLDEST_SHARE = 0.25
 
-# An answer is young for so many times as long as its prompt took, but for as many targets of the pace
-# at least and at most. It pauses for so many prompts, and so many for each answer, or more.
+# An answer is young for so many times as long as its prompt took, but for so many targets of the
+# pace at least and at most. It pauses for so many prompts, and so many for each answer, or more.
 _YOUNG, _YOUNG_LEAST, _YOUNG_MOST = 4, 10, 50
 _FEWEST_PROMPTS, _PROMPTS_SHARE = 2, 1 / 8
 
