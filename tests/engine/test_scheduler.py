@@ -203,6 +203,15 @@ def test_an_answer_is_young_the_longer_the_longer_its_prompt_took(
     assert not pausing(answers=1, prompts=4, age_s=young_s + 0.1, took_s=took_s)
 
 
+def test_no_answer_pauses_for_prompts_of_lower_priority() -> None:
+    bench = make_bench(batch_tokens=16)
+    bench.add(1, 2)
+    bench.step()
+    for call in (2, 3):
+        bench.add(call, 8, priority=Priority.LOW)
+    assert (1, 1) in bench.step()
+
+
 def test_no_answer_pauses_for_one_prompt() -> None:
     bench = make_bench(batch_tokens=8)
     bench.add(1, 2)

@@ -239,13 +239,21 @@ class Scheduler:
 
     def _moving(self) -> list[Sequence]:
         """Sequences that want one token, but for answers that pause. Young ones do while several
-        wait for their first token: all would begin later for little, since a step's answers cost as
-        much as some prompts. Older ones pause for nobody, and none does for a single prompt."""
+        that matter as much wait for their first token: all would begin later for little, since a
+        step's answers cost as much as some prompts. Older ones pause for nobody, and none does for
+        a single prompt."""
         answers = [each for each in self._running if each.gap == 1]
-        num_prompts = sum(not each.num_completion and each.gap > 1 for each in self._running)
-        if num_prompts < max(_FEWEST_PROMPTS, _PROMPTS_SHARE * len(answers)):
+        prompts = [each for each in self._running if each.gap > 1 and not each.num_completion]
+        enough = max(_FEWEST_PROMPTS, _PROMPTS_SHARE * len(answers))
+        if len(prompts) < enough:
             return answers
-        return [each for each in answers if not each.num_completion or not self._is_young(each)]
+        return [each for each in answers if not self._pauses(each, prompts, enough)]
+
+    def _pauses(self, answer: Sequence, prompts: list[Sequence], enough: float) -> bool:
+        if not answer.num_completion or not self._is_young(answer):
+            return False
+        priority = answer.request.priority
+        return sum(each.request.priority >= priority for each in prompts) >= enough
 
     def _is_young(self, answer: Sequence) -> bool:
         clock, target_s = answer.clock, self._pace.target_s
