@@ -14,6 +14,7 @@ from collections.abc import Callable
 from corral_server.engine.batch import Batch, BatchItem
 from corral_server.engine.kv_cache import WORTH_SHARING, KvCache
 from corral_server.engine.pace import Pace
+from corral_server.engine.pause import moving_answers
 from corral_server.engine.prefix_tree import common_length
 from corral_server.engine.sequence import Sequence
 from corral_server.engine.throughput import Throughput
@@ -24,11 +25,6 @@ from corral_server.request import Finished, Priority
 
 # What the oldest prompt gets of each step's budget while shorter ones overtake it.
 _OLDEST_SHARE = 0.25
-
-# An answer is young for so many times as long as its prompt took, but for so many targets of the
-# pace at least and at most. It pauses for so many prompts, and so many for each answer, or more.
-_YOUNG, _YOUNG_LEAST, _YOUNG_MOST = 4, 10, 50
-_FEWEST_PROMPTS, _PROMPTS_SHARE = 2, 1 / 8
 
 
 class Scheduler:
@@ -229,37 +225,13 @@ class Scheduler:
         """One token for each sequence that needs no more, the oldest first. Where there is no cell
         left the youngest give way; one is set aside for the oldest if that is a prompt."""
         claimed = int(bool(self._running) and self._running[0].gap > 1)
-        moving = self._moving()
+        moving = moving_answers(self._running, now=self._began, target_s=self._pace.target_s)
         for sequence in moving:
             while sequence.slot is not None and self._cache.make_room(claimed + 1) <= claimed:
                 if not self._preempt_youngest():
                     break
             claimed += 1
         return [BatchItem(each, 1) for each in moving if each.slot is not None]
-
-    def _moving(self) -> list[Sequence]:
-        """Sequences that want one token, but for answers that pause. Young ones do while several
-        that matter as much wait for their first token: all would begin later for little, since a
-        step's answers cost as much as some prompts. Older ones pause for nobody, and none does for
-        a single prompt."""
-        answers = [each for each in self._running if each.gap == 1]
-        prompts = [each for each in self._running if each.gap > 1 and not each.num_completion]
-        enough = max(_FEWEST_PROMPTS, _PROMPTS_SHARE * len(answers))
-        if len(prompts) < enough:
-            return answers
-        return [each for each in answers if not self._pauses(each, prompts, enough)]
-
-    def _pauses(self, answer: Sequence, prompts: list[Sequence], enough: float) -> bool:
-        if not answer.num_completion or not self._is_young(answer):
-            return False
-        priority = answer.request.priority
-        return sum(each.request.priority >= priority for each in prompts) >= enough
-
-    def _is_young(self, answer: Sequence) -> bool:
-        clock, target_s = answer.clock, self._pace.target_s
-        young_s = _YOUNG * (clock.first_token - clock.started)
-        young_s = min(max(young_s, _YOUNG_LEAST * target_s), _YOUNG_MOST * target_s)
-        return self._began - clock.first_token < young_s
 
     def _prompts(self, budget: int, claimed: int) -> list[BatchItem]:
         """Parts of prompts within `budget`, beside items that claim so many cells."""
