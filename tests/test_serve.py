@@ -117,6 +117,11 @@ def test_it_says_that_it_is_ready_answers_and_stops_when_told(serve: Serve, tiny
     assert len(engines) == 1 and gone(engines, within_s=5)
 
 
+def test_it_says_how_to_talk_to_it_where_it_is(serve: Serve, tiny: str) -> None:
+    server = serve("--model", f"tiny={tiny}")
+    assert f"chat --address {server.address}" in server.wait_for("Talk to it:")
+
+
 def test_ctrl_c_stops_it_too(serve: Serve, tiny: str) -> None:
     server = serve("--model", f"tiny={tiny}")
     server.wait_for(READY)

@@ -68,11 +68,18 @@ def _greet(app: App, failures: list[CorralError]) -> None:
         typer.secho(f"error: {failure}", fg="red", err=True)
     there = ", ".join(_told(entry) for entry in app.registry.entries() if entry.error is None)
     typer.echo(f"Corral serves {there or 'no model'} on {app.address}. Ctrl-C stops it.")
-    typer.echo(f"Talk to it: {_program()} chat")
+    typer.echo(f"Talk to it: {_program()} chat{_elsewhere(app.address)}")
 
 
 def _told(entry: ModelEntry) -> str:
     return f"{entry.id} (on demand)" if entry.state is ModelState.NOT_LOADED else entry.id
+
+
+def _elsewhere(address: str) -> str:
+    """The flag that leads a client on this machine to an address that is not the default."""
+    host, _, port = address.rpartition(":")
+    reachable = f"127.0.0.1:{port}" if host in ("0.0.0.0", "[::]") else address
+    return "" if reachable == ServerConfig().address else f" --address {reachable}"
 
 
 def _program() -> str:
