@@ -73,7 +73,7 @@ _DYING_S = 1.0
 
 # Threads that compute together spin while they wait for each other. With libgomp's own patience,
 # two engines on the same cores cost each other half a second a token; with this, milliseconds.
-_SPIN = {"GOMP_SPINCOUNT": "20000"}
+_SPIN = {"GOMP_SPINCOUNT": "2000"}
 
 # Without it ggml starts a debugger, where there is one, on every abort.
 _NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
