@@ -41,8 +41,6 @@ class Bench:
     runner: ScriptedRunner
     finished: dict[int, Finished] = field(default_factory=dict)
     now: float = 1.0
-    token_s: float = 0.0
-    """How long the runner takes for each token."""
 
     def add(
         self,
@@ -74,7 +72,6 @@ class Bench:
         return shape
 
     def compute(self, batch: Batch) -> None:
-        self.now += self.token_s * batch.num_tokens
         for output in self.scheduler.update(batch, self.runner.execute(batch)):
             if isinstance(output.event, Finished):
                 self.finished[output.call] = output.event

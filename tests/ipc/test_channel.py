@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import get_args
 
 import pytest
@@ -319,6 +320,39 @@ async def test_a_report_cut_into_bytes_arrives_whole(
         sockets[1].send(bytes([byte]))
         await asyncio.sleep(0)
     assert await received == REPORTS[:2]
+
+
+@pytest.mark.asyncio
+async def test_a_report_of_megabytes_arrives_whole(server: AsyncChannel, engine: Channel) -> None:
+    report = Detokenized(1, bytes(range(256)) * 32 * 1024)
+    sending = asyncio.create_task(asyncio.to_thread(engine.send, [report, Counted(2, 2)]))
+    assert await server.receive() == [report, Counted(2, 2)]
+    await sending
+
+
+@pytest.mark.asyncio
+async def test_an_engine_waits_while_nobody_reads_what_it_sends(
+    sockets: tuple[socket.socket, socket.socket], server: AsyncChannel
+) -> None:
+    reports = [[Detokenized(call, bytes(50_000))] for call in range(100)]
+    stream = b"".join(frames.frame(each) for each in reports)
+    sockets[1].setblocking(False)
+    sent = 0
+
+    async def send_on() -> None:
+        nonlocal sent
+        for _ in range(100):
+            with suppress(BlockingIOError):
+                sent += sockets[1].send(stream[sent:])
+            await asyncio.sleep(0)
+
+    await send_on()
+    assert sent < len(stream) / 4
+    received: list[list[Report]] = []
+    while len(received) < len(reports):
+        await send_on()
+        received.append(await server.receive())
+    assert received == reports
 
 
 @pytest.mark.asyncio

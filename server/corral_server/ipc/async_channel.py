@@ -7,12 +7,13 @@ from typing import cast
 
 from corral_server.ipc.frame import LENGTH, MAX_FRAME_BYTES, ChannelClosed, decode_reports, frame
 from corral_server.ipc.messages import Command, Report
+from corral_server.ipc.wakeup import Wakeup
 
 # What most frames fit; a longer one gets a buffer of its own length.
 _BUFFER_BYTES = 64 * 1024
 
-# When so many frames lie unread, the engine has to wait.
-_MAX_UNREAD = 1024
+# When more bytes than that lie unread, the engine has to wait.
+_MAX_UNREAD_BYTES = 2 * _BUFFER_BYTES
 
 
 class AsyncChannel(asyncio.BufferedProtocol):
@@ -25,7 +26,7 @@ class AsyncChannel(asyncio.BufferedProtocol):
         self._filled = 0
         self._unread: deque[bytes] = deque()
         self._end: ChannelClosed | None = None
-        self._reader: asyncio.Future[None] | None = None
+        self._wakeup = Wakeup()
 
     @classmethod
     async def open(cls, sock: socket.socket) -> "AsyncChannel":
@@ -45,8 +46,7 @@ class AsyncChannel(asyncio.BufferedProtocol):
         while not self._unread:
             if self._end is not None:
                 raise self._end
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
+            await self._wakeup.wait()
         body = self._unread.popleft()
         if not self._unread and self._transport is not None:
             self._transport.resume_reading()
@@ -68,12 +68,12 @@ class AsyncChannel(asyncio.BufferedProtocol):
         while (end := self._frame_end(start)) <= self._filled:
             self._unread.append(bytes(self._buffer[start + LENGTH.size : end]))
             start = end
-        self._keep(start, needed=end - start)
-        if len(self._unread) > _MAX_UNREAD:
+        self._make_room(start, end - start)
+        if sum(map(len, self._unread)) > _MAX_UNREAD_BYTES:
             assert self._transport is not None
             self._transport.pause_reading()
         if self._unread:
-            self._wake_reader()
+            self._wakeup.notify()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._close(ChannelClosed())
@@ -89,10 +89,13 @@ class AsyncChannel(asyncio.BufferedProtocol):
             return self._filled + 1
         return start + LENGTH.size + int(length)
 
-    def _keep(self, start: int, *, needed: int) -> None:
-        """Moves what is left from `start` on to the front of a buffer that takes `needed` bytes."""
-        rest = bytes(self._buffer[start : self._filled])
+    def _make_room(self, start: int, needed: int) -> None:
+        """Moves what is left from `start` on to the front of a buffer that takes `needed` bytes.
+        What is there already stays: a long frame comes in many parts."""
         size = max(_BUFFER_BYTES, needed)
+        if start == 0 and len(self._buffer) == size:
+            return
+        rest = bytes(self._buffer[start : self._filled])
         if len(self._buffer) != size:
             self._buffer = memoryview(bytearray(size))
         self._buffer[: len(rest)] = rest
@@ -100,8 +103,4 @@ class AsyncChannel(asyncio.BufferedProtocol):
 
     def _close(self, end: ChannelClosed) -> None:
         self._end = self._end or end
-        self._wake_reader()
-
-    def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        self._wakeup.notify()

@@ -1,9 +1,9 @@
 """The events of one generation between its engine and its reader."""
 
-import asyncio
 from collections import deque
 
 from corral_server.errors import CorralError
+from corral_server.ipc.wakeup import Wakeup
 from corral_server.request import Delta, Event
 
 # About a minute of a fast answer. Memory is bounded by it, and HTTP/2 bounds only bytes in flight.
@@ -17,7 +17,7 @@ class EventStream:
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
         self._error: CorralError | None = None
-        self._reader: asyncio.Future[None] | None = None
+        self._wakeup = Wakeup()
 
     @property
     def is_full(self) -> bool:
@@ -31,25 +31,19 @@ class EventStream:
         """Adds `event`; after `fail` nothing, since the reader would miss what came between."""
         if self._error is None:
             self._events.append(event)
-            self._wake_reader()
+            self._wakeup.notify()
 
     def fail(self, error: CorralError) -> None:
         """Ends the stream with `error`, after what has arrived before."""
         self._error = self._error or error
-        self._wake_reader()
-
-    def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        self._wakeup.notify()
 
     async def next(self) -> Event:
         """The next event. Raises the error the stream was ended with."""
         while not self._events:
             if self._error is not None:
                 raise self._error
-            # A future for one reader: an asyncio.Event, which is for many, costs twice as much.
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
+            await self._wakeup.wait()
         event = self._events.popleft()
         return self._merge(event) if isinstance(event, Delta) else event
 
