@@ -89,20 +89,25 @@ def write_llama(
     peaked: float = 1.0,
     chat_template: str | None = CHAT_TEMPLATE,
     extra_tokens: Sequence[str] = (),
+    normal_tokens: Sequence[str] = (),
+    end_of_message: str | None = None,
     max_tensors_per_file: int = 0,
 ) -> Path:
     """Write a random llama to `path` and return it. The same arguments give the same bytes.
 
-    The vocabulary is padded with unused tokens up to `vocab`; `extra_tokens` are control tokens.
+    The vocabulary is padded with unused tokens up to `vocab`; `extra_tokens` are control tokens,
+    `normal_tokens` are stated to be none, and `end_of_message` is one of them all.
     `peaked` multiplies the logits. Q8_0 needs `embedding` and `ff` to be multiples of 32.
     """
     shape = Shape(layers, embedding, heads, heads if kv_heads is None else kv_heads, ff, context)
-    vocabulary = make_vocabulary(vocab, extra_tokens)
+    vocabulary = make_vocabulary(vocab, extra_tokens, normal_tokens)
     writer = gguf.GGUFWriter(path, "llama", split_max_tensors=max_tensors_per_file)
     writer.add_name("tiny")
     writer.add_file_type(FILE_TYPES[dtype])
     _add_shape(writer, shape)
     add_vocabulary(writer, vocabulary)
+    if end_of_message is not None:
+        writer.add_eom_token_id(vocabulary.tokens.index(end_of_message))
     if chat_template is not None:
         writer.add_chat_template(chat_template)
     random = np.random.default_rng(seed)
@@ -143,7 +148,9 @@ def write_model_that_fails_to_load(path: Path) -> Path:
     return path
 
 
-def make_vocabulary(at_least: int = 0, extra_control: Sequence[str] = ()) -> Vocabulary:
+def make_vocabulary(
+    at_least: int = 0, extra_control: Sequence[str] = (), extra_normal: Sequence[str] = ()
+) -> Vocabulary:
     """The 256 bytes, the merges that lead to `WORDS`, the control tokens, then padding."""
     symbols = byte_symbols()
     normal, merges = dict.fromkeys(symbols), dict[str, None]()
@@ -153,6 +160,7 @@ def make_vocabulary(at_least: int = 0, extra_control: Sequence[str] = ()) -> Voc
             merges[f"{left} {right}"] = None
             left += right
             normal[left] = None
+    normal |= dict.fromkeys(extra_normal)
     control = (*CONTROL_TOKENS, *extra_control)
     num_padding = at_least - len(normal) - len(control)
     padding = tuple(f"[PAD{number}]" for number in range(num_padding))

@@ -1,12 +1,16 @@
 """Text becomes tokens and comes back byte for byte; control tokens are told apart."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from llama_cpp import llama_cpp as c
 
 from corral_server.llama.model import LlamaModel
 from corral_server.llama.vocabulary import Vocabulary
-from tiny_gguf import BOS_TOKEN, CONTROL_TOKENS, EOS_TOKEN
+from tiny_gguf import BOS_TOKEN, CONTROL_TOKENS, EOS_TOKEN, write_llama
+from tiny_llama import load_model
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +100,28 @@ def test_a_model_that_forbids_no_token_suppresses_none(vocabulary: Vocabulary) -
 def test_a_token_out_of_the_vocabulary_has_no_piece(vocabulary: Vocabulary, token: int) -> None:
     with pytest.raises(IndexError):
         vocabulary.pieces[token]
+
+
+def test_large_vocabularies_have_every_control_and_end_token(tmp_path: Path) -> None:
+    """llama.cpp makes <|eot_id|> a control token, whatever the file says."""
+    path = write_llama(
+        tmp_path / "large.gguf",
+        vocab=5000,
+        extra_tokens=["<|tool|>", "<|fim_pad|>"],
+        normal_tokens=["<|eot_id|>", "over"],
+        end_of_message="over",
+    )
+    model = load_model(path)
+    vocabulary = model.vocabulary
+    every = range(vocabulary.size)
+    ends = {token for token in every if c.llama_vocab_is_eog(vocabulary.handle, token)}
+    control = {
+        vocabulary.full_pieces[token].decode()
+        for token in every
+        if c.llama_vocab_get_attr(vocabulary.handle, token) & c.LLAMA_TOKEN_ATTR_CONTROL
+    }
+    assert vocabulary.end_tokens == ends
+    assert {vocabulary.full_pieces[token] for token in ends} >= {b"<|eot_id|>", b"over"}
+    assert vocabulary.control_texts == control
+    assert control == {*CONTROL_TOKENS, "<|tool|>", "<|fim_pad|>", "<|eot_id|>"}
+    model.close()

@@ -29,7 +29,10 @@ class LlamaModel:
         self.handle = handle
         vocab = c.llama_model_get_vocab(handle)
         assert vocab is not None
-        self.vocabulary = Vocabulary(vocab)
+        end_of_message = self._text("tokenizer.ggml.eom_token_id")
+        self.vocabulary = Vocabulary(
+            vocab, end_of_message=int(end_of_message) if end_of_message.isdecimal() else -1
+        )
 
     @classmethod
     def load(
