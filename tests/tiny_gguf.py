@@ -15,6 +15,7 @@ from gguf import GGMLQuantizationType as Dtype
 from numpy.typing import NDArray
 
 Weights = NDArray[np.float32]
+Tokenizer = Literal["gpt2", "t5"]
 AbortPoint = Literal["load", "context", "decode"]
 
 WORDS = ("the", "and", "ing", "Hello", "world", "one", " the", " and", " of", " world", "é", "日")
@@ -91,21 +92,24 @@ def write_llama(
     extra_tokens: Sequence[str] = (),
     normal_tokens: Sequence[str] = (),
     end_of_message: str | None = None,
+    words: Sequence[str] = WORDS,
+    tokenizer: Tokenizer = "gpt2",
     max_tensors_per_file: int = 0,
 ) -> Path:
     """Write a random llama to `path` and return it. The same arguments give the same bytes.
 
     The vocabulary is padded with unused tokens up to `vocab`; `extra_tokens` are control tokens,
-    `normal_tokens` are stated to be none, and `end_of_message` is one of them all.
+    `normal_tokens` are stated to be none, and `end_of_message` is one of them all. Each of `words`
+    becomes a token, as do its beginnings.
     `peaked` multiplies the logits. Q8_0 needs `embedding` and `ff` to be multiples of 32.
     """
     shape = Shape(layers, embedding, heads, heads if kv_heads is None else kv_heads, ff, context)
-    vocabulary = make_vocabulary(vocab, extra_tokens, normal_tokens)
+    vocabulary = make_vocabulary(vocab, extra_tokens, normal_tokens, words)
     writer = gguf.GGUFWriter(path, "llama", split_max_tensors=max_tensors_per_file)
     writer.add_name("tiny")
     writer.add_file_type(FILE_TYPES[dtype])
     _add_shape(writer, shape)
-    add_vocabulary(writer, vocabulary)
+    add_vocabulary(writer, vocabulary, tokenizer)
     if end_of_message is not None:
         writer.add_eom_token_id(vocabulary.tokens.index(end_of_message))
     if chat_template is not None:
@@ -149,12 +153,15 @@ def write_model_that_fails_to_load(path: Path) -> Path:
 
 
 def make_vocabulary(
-    at_least: int = 0, extra_control: Sequence[str] = (), extra_normal: Sequence[str] = ()
+    at_least: int = 0,
+    extra_control: Sequence[str] = (),
+    extra_normal: Sequence[str] = (),
+    words: Sequence[str] = WORDS,
 ) -> Vocabulary:
-    """The 256 bytes, the merges that lead to `WORDS`, the control tokens, then padding."""
+    """The 256 bytes, the merges that lead to `words`, the control tokens, then padding."""
     symbols = byte_symbols()
     normal, merges = dict.fromkeys(symbols), dict[str, None]()
-    for word in WORDS:
+    for word in words:
         left, *rest = [symbols[byte] for byte in word.encode()]
         for right in rest:
             merges[f"{left} {right}"] = None
@@ -184,12 +191,18 @@ def _add_shape(writer: gguf.GGUFWriter, shape: Shape) -> None:
     writer.add_layer_norm_rms_eps(1e-5)
 
 
-def add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary) -> None:
-    writer.add_tokenizer_model("gpt2")
+def add_vocabulary(
+    writer: gguf.GGUFWriter, vocabulary: Vocabulary, tokenizer: Tokenizer = "gpt2"
+) -> None:
+    """With merges of byte pairs (gpt2), or with scores, for a unigram tokenizer (t5)."""
+    writer.add_tokenizer_model(tokenizer)
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(list(vocabulary.tokens))
     writer.add_token_types(vocabulary.types)
-    writer.add_token_merges(list(vocabulary.merges))
+    if tokenizer == "gpt2":
+        writer.add_token_merges(list(vocabulary.merges))
+    else:
+        writer.add_token_scores([0.0] * len(vocabulary.tokens))
     writer.add_bos_token_id(vocabulary.tokens.index(BOS_TOKEN))
     writer.add_eos_token_id(vocabulary.tokens.index(EOS_TOKEN))
     writer.add_add_bos_token(False)

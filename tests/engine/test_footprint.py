@@ -2,7 +2,9 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from random import Random
+from string import ascii_letters
+from typing import Any, get_args
 
 import pytest
 from gguf import GGMLQuantizationType as Dtype
@@ -14,10 +16,11 @@ from corral_server.engine.plan import plan_model
 from corral_server.ipc.messages import DeviceFootprint, Start
 from corral_server.llama.footprint import Bytes, Footprint
 from corral_server.llama.model import LlamaModel
+from corral_server.llama.model_options import BlankVocabulary
 from corral_server.llama.process import resident_bytes
 from loaded_engine import loaded
 from tiny_bert import write_bert
-from tiny_gguf import write_llama
+from tiny_gguf import Tokenizer, write_llama
 from tiny_llama import start_llama
 from tiny_lora import random_pair, write_lora
 
@@ -116,6 +119,16 @@ def test_a_tiny_model_is_predicted_to_a_few_pages(tmp_path: Path) -> None:
     assert_close(ram.total_bytes, grown)
 
 
+@pytest.mark.parametrize("tokenizer", get_args(Tokenizer))
+def test_a_large_vocabulary_is_in_the_prediction(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    random = Random(0)
+    words = ["".join(random.choices(ascii_letters, k=6)) for _ in range(10_000)]
+    path = write_llama(tmp_path / "m.gguf", words=words, tokenizer=tokenizer)
+    ram, grown = compare(tokenizer, Start(str(path), OPTIONS))
+    assert grown > 15 * MIB
+    assert_close(ram.total_bytes, grown)
+
+
 def test_an_encoder_is_predicted_too(tmp_path: Path) -> None:
     path = write_bert(tmp_path / "m.gguf", layers=4, embedding=256, ff=1024)
     ram, grown = compare("encoder", Start(str(path), OPTIONS, capabilities=EMBED))
@@ -140,7 +153,8 @@ def test_a_dry_load_takes_nothing(tmp_path: Path) -> None:
     start_llama()
     files = read_model_files(path)
     before = resident_bytes()
-    model = LlamaModel.load(files.paths, lambda _: True, plan_model(Start("", OPTIONS)).dry())
+    blank = BlankVocabulary(files.first.architecture, files.first.vocab_size or 0)
+    model = LlamaModel.load(files.paths, lambda _: True, plan_model(Start("", OPTIONS)).dry(blank))
     grown = resident_bytes() - before
     assert grown < files.total_bytes / 4
     assert sum(files.tensor_bytes.values()) == model.weight_bytes

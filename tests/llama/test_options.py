@@ -19,9 +19,9 @@ from corral_server.llama.adapter import LlamaAdapter
 from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context import ContextOptions, LlamaContext
 from corral_server.llama.model import LlamaModel
-from corral_server.llama.model_options import ModelOptions
+from corral_server.llama.model_options import BlankVocabulary, ModelOptions
 from numpy_models import Array, llama_logits, llama_vectors, read_weights
-from tiny_gguf import write_llama, write_model_that_fails_to_load
+from tiny_gguf import make_vocabulary, write_llama, write_model_that_fails_to_load
 from tiny_llama import start_llama
 from tiny_lora import random_pair, write_lora
 
@@ -198,9 +198,10 @@ def test_more_parts_than_devices_are_possible_are_refused(path: Path) -> None:
         load(path, ModelOptions(tensor_split=(1.0,) * 100))
 
 
-def test_a_dry_load_has_a_vocabulary_but_no_weights(path: Path) -> None:
-    model = load(path, ModelOptions().dry())
-    assert model.vocabulary.tokenize("a", add_special=False, parse_special=False)
+def test_a_dry_load_knows_sizes_but_has_no_weights(path: Path) -> None:
+    num_tokens = len(make_vocabulary().tokens)
+    model = load(path, ModelOptions().dry(BlankVocabulary("llama", num_tokens)))
+    assert model.vocabulary.size == num_tokens
     assert model.weight_bytes == sum(tensor.nbytes for tensor in read_weights(path).values()) // 2
     model.close()
 

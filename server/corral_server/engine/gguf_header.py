@@ -41,6 +41,8 @@ class GgufHeader:
     block_count: int | None
     embedding_length: int | None
     vocab_size: int | None
+    merge_count: int
+    tokenizer: str | None
     file_type: int | None
     chat_template: str | None
     split_no: int
@@ -69,6 +71,8 @@ def read_header(path: Path) -> GgufHeader:
             block_count=_block_count(metadata, architecture),
             embedding_length=metadata.integer(f"{architecture}.embedding_length"),
             vocab_size=_vocab_size(metadata, architecture),
+            merge_count=metadata.array_length("tokenizer.ggml.merges") or 0,
+            tokenizer=metadata.text("tokenizer.ggml.model"),
             file_type=metadata.integer("general.file_type"),
             chat_template=metadata.text("tokenizer.chat_template"),
             split_no=split_no,

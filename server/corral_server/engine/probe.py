@@ -23,9 +23,9 @@ from corral_server.errors import (
 )
 from corral_server.ipc.messages import DeviceFootprint, Start
 from corral_server.llama import library
-from corral_server.llama.footprint import Footprint, measure_context
+from corral_server.llama.footprint import MEASURED_TOKENIZERS, Footprint, measure_context
 from corral_server.llama.model import LlamaModel
-from corral_server.llama.model_options import ModelOptions
+from corral_server.llama.model_options import BlankVocabulary, ModelOptions
 from corral_server.llama.process import give_back_memory, resident_bytes
 
 _CANDIDATE_BYTES = 12  # llama.cpp: llama_token_data
@@ -44,10 +44,10 @@ def probe(files: ModelFiles, start: Start) -> tuple[Plan, tuple[DeviceFootprint,
     before = resident_bytes()
     options = plan_model(start)
     with library.overhear() as log:
-        model = LlamaModel.load(files.paths, lambda _: True, options.dry())
+        model = LlamaModel.load(files.paths, lambda _: True, options.dry(_blank(files, footprint)))
     try:
         footprint.add_weights(log, files.tensor_bytes | adapters)
-        # The vocabulary is really there, and will be again.
+        # What else a model is made of is really there, and will be again.
         footprint.ram.compute += max(resident_bytes() - before, 0)
         plan = _plan(start, options, model)
         for context in plan.contexts:
@@ -62,6 +62,15 @@ def probe(files: ModelFiles, start: Start) -> tuple[Plan, tuple[DeviceFootprint,
     finally:
         model.close()
         give_back_memory()
+
+
+def _blank(files: ModelFiles, footprint: Footprint) -> BlankVocabulary | None:
+    """What stands for the vocabulary, which is taken in, where it is known what that takes."""
+    header = files.first
+    if header.tokenizer not in MEASURED_TOKENIZERS or header.vocab_size is None:
+        return None
+    footprint.add_vocabulary(tokens=header.vocab_size, merges=header.merge_count)
+    return BlankVocabulary(header.architecture, header.vocab_size)
 
 
 def _plan(start: Start, options: ModelOptions, model: LlamaModel) -> Plan:

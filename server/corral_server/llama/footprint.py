@@ -17,6 +17,13 @@ from corral_server.llama.model import LlamaModel
 from corral_server.llama.process import resident_bytes
 
 _MIB = 1024 * 1024
+
+# What llama.cpp takes for a vocabulary, measured with 30,000 to 256,000 tokens of these kinds: a
+# table of all code points, for a token to be found both ways, and for a merge of byte pairs.
+_CODE_POINTS_BYTES = 2 * _MIB
+_TOKEN_BYTES = 160
+_MERGE_BYTES = 120
+MEASURED_TOKENIZERS = ("gpt2", "llama", "bert")
 _FLOAT_BYTES = 4
 _OUTPUT_TENSORS = ("output.", "output_norm.")
 
@@ -68,6 +75,10 @@ class Footprint:
         if "output.weight" not in tensors and output_device != RAM:
             # The token table is the output too, and is needed on both sides.
             self.devices[output_device].weights += tensors.get("token_embd.weight", 0)
+
+    def add_vocabulary(self, *, tokens: int, merges: int) -> None:
+        """Takes in a vocabulary of MEASURED_TOKENIZERS."""
+        self.ram.compute += _CODE_POINTS_BYTES + tokens * _TOKEN_BYTES + merges * _MERGE_BYTES
 
     def add_context(self, log: Sequence[str], ram_bytes: int) -> None:
         """Takes in what the log of a context's dry run says, and what it does not say."""

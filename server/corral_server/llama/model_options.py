@@ -9,6 +9,7 @@ from corral_server.config import SplitMode
 from corral_server.errors import FieldViolation, InvalidFields
 from corral_server.llama.devices import Device, find_gpus
 
+_KEY_BYTES = 127
 _SPLIT_MODES = {
     SplitMode.NONE: c.LLAMA_SPLIT_MODE_NONE,
     SplitMode.LAYER: c.LLAMA_SPLIT_MODE_LAYER,
@@ -16,11 +17,20 @@ _SPLIT_MODES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class BlankVocabulary:
+    """So many tokens without a text. Of a vocabulary, sizes depend on no more than their number,
+    and to read it takes longer than all the rest. Whoever asks for a text makes llama.cpp abort."""
+
+    architecture: str
+    num_tokens: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
     """Where the weights go and how they get there. `gpu_layers` -1 means all of them.
 
-    `is_dry` loads nothing: sizes are computed and the vocabulary is there, weights are not.
+    `is_dry` loads no weights: sizes are computed, and the vocabulary is there, or `blank` for it.
     """
 
     gpu_layers: int = -1
@@ -31,9 +41,10 @@ class ModelOptions:
     use_mmap: bool = True
     use_mlock: bool = False
     is_dry: bool = False
+    blank: BlankVocabulary | None = None
 
-    def dry(self) -> "ModelOptions":
-        return replace(self, is_dry=True)
+    def dry(self, blank: BlankVocabulary | None = None) -> "ModelOptions":
+        return replace(self, is_dry=True, blank=blank)
 
 
 DEFAULT_OPTIONS = ModelOptions()
@@ -52,6 +63,9 @@ class ModelParams:
         self.struct.main_gpu = options.main_gpu
         self.struct.load_mode = _load_mode(options)
         self.struct.no_alloc = options.is_dry
+        if options.blank is not None:
+            self._overrides = _overrides(options.blank)
+            self.struct.kv_overrides = self._overrides
         if options.devices:
             self._devices = _null_terminated(_pick(options.devices, find_gpus()))
             self.struct.devices = ctypes.cast(self._devices, ctypes.c_void_p)
@@ -67,6 +81,23 @@ def _load_mode(options: ModelOptions) -> int:
     if options.use_mmap:
         return c.LLAMA_LOAD_MODE_MMAP_MLOCK if options.use_mlock else c.LLAMA_LOAD_MODE_MMAP
     return c.LLAMA_LOAD_MODE_MLOCK if options.use_mlock else c.LLAMA_LOAD_MODE_NONE
+
+
+def _overrides(blank: BlankVocabulary) -> "ctypes.Array[c.llama_model_kv_override]":
+    """What llama.cpp reads in place of the file's own metadata; an empty key is their end."""
+    tokenizer = c.llama_model_kv_override(
+        tag=c.LLAMA_KV_OVERRIDE_TYPE_STR,
+        key=b"tokenizer.ggml.model",
+        value=c.llama_model_kv_override_value(val_str=b"no_vocab"),
+    )
+    size = c.llama_model_kv_override(
+        tag=c.LLAMA_KV_OVERRIDE_TYPE_INT,
+        # No architecture has so long a name, and llama.cpp will say so.
+        key=f"{blank.architecture}.vocab_size".encode()[:_KEY_BYTES],
+        value=c.llama_model_kv_override_value(val_i64=blank.num_tokens),
+    )
+    overrides = (c.llama_model_kv_override * 3)(tokenizer, size)
+    return overrides
 
 
 def _pick(names: tuple[str, ...], gpus: tuple[Device, ...]) -> list[Device]:
