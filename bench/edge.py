@@ -34,6 +34,7 @@ from corral_server.ipc.messages import (
     Ready,
     Submit,
 )
+from corral_server.models.engines import Engines
 from corral_server.models.registry import ModelRegistry
 from corral_server.request import Delta, Event, Finished, FinishReason, Started, Timings
 from corral_server.rpc.server import GrpcServer
@@ -90,7 +91,7 @@ def _answer(tokens: int) -> Iterator[Event]:
 async def play_server() -> None:
     """Serves the model `m`, says its port, and ends with its standard input."""
     logging.basicConfig(level=logging.WARNING)
-    registry = ModelRegistry(engine_command=(sys.executable, "-m", "bench.edge", "engine"))
+    registry = ModelRegistry(engines=Engines((sys.executable, "-m", "bench.edge", "engine")))
     server = GrpcServer(registry, ServerConfig(address="127.0.0.1:0"))
     port = await server.start()
     entry = await registry.load(ModelSpec(id="m", source=PathSource("/")), make_default=True)

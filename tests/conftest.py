@@ -9,6 +9,7 @@ import pytest_asyncio
 
 import fake_engine
 from corral_server.config import ModelSpec, PathSource
+from corral_server.models.engines import Engines
 from corral_server.models.registry import ModelRegistry
 from fake_engine import QUICK, MakeSpec
 from watch import running_engines
@@ -29,7 +30,7 @@ def make_spec(tmp_path: Path) -> MakeSpec:
 @pytest_asyncio.fixture
 async def registry() -> AsyncIterator[ModelRegistry]:
     """A registry of fake engines, none of which outlives the test."""
-    registry = ModelRegistry(engine_command=fake_engine.COMMAND, timeouts=QUICK)
+    registry = ModelRegistry(engines=Engines(fake_engine.COMMAND), timeouts=QUICK)
     yield registry
     await registry.close()
     assert running_engines() == []

@@ -17,6 +17,7 @@ from corral_server import log
 from corral_server.app import App
 from corral_server.config import ModelSpec, ServerConfig
 from corral_server.errors import CannotListen, ModelFileInvalid
+from corral_server.models.engines import Engines
 from fake_engine import MakeSpec, Prompts, text_of
 from watch import running_engines
 
@@ -29,7 +30,7 @@ INFERENCE = health_pb2.HealthCheckRequest(service="corral.v1.Inference")
 
 def make_app(*specs: ModelSpec, **config: Any) -> App:
     given: dict[str, Any] = {"address": "127.0.0.1:0", "models": specs} | config
-    return App(ServerConfig(**given), engine_command=fake_engine.COMMAND)
+    return App(ServerConfig(**given), engines=Engines(fake_engine.COMMAND))
 
 
 class Client:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from corral_server.cli import config
-from corral_server.settings.overrides import CONFIG, VARIABLES
+from corral_server.cli.configuration import config
+from corral_server.settings import CONFIG
+from corral_server.settings.overrides import VARIABLES
 
 GOOD = '[models.a]\nsource = "demo"\ndefault = true\n[models.b]\nsource = "hf:o/r:Q8_0"\n'
 BAD = '[server]\nadress = "h:1"\n[models.a]\nsource = "demo"\nslots = 0\n'

@@ -6,17 +6,16 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-import corral_server.app
 import fake_engine
 from corral_server.app import App, run
 from corral_server.config import LoadOptions, ModelSpec, ServerConfig
 from corral_server.errors import ConfigInvalid
+from corral_server.models.engines import Engines
 from corral_server.models.entry import ModelEntry, ModelState
 from fake_engine import MakeSpec
 from watch import running_engines
@@ -49,7 +48,7 @@ async def start() -> AsyncIterator[StartApp]:
     apps: list[App] = []
 
     async def start(config: ServerConfig) -> App:
-        app = App(config, engine_command=fake_engine.COMMAND)
+        app = App(config, engines=Engines(fake_engine.COMMAND))
         await app.start()
         apps.append(app)
         return app
@@ -160,9 +159,8 @@ def log_lines(caplog: pytest.LogCaptureFixture) -> Iterator[LogLines]:
 
 
 async def test_a_server_reloads_at_sighup_and_a_bad_file_changes_nothing(
-    make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, log_lines: LogLines
+    make_spec: MakeSpec, log_lines: LogLines
 ) -> None:
-    monkeypatch.setattr(corral_server.app, "App", partial(App, engine_command=fake_engine.COMMAND))
     first, second = config(make_spec("a")), config(make_spec("a"), make_spec("b"))
     bad = ConfigInvalid("corral.toml:1: x: is not known\ncorral.toml:2: y: is not known")
     answers: list[ServerConfig | ConfigInvalid] = [bad, second]
@@ -174,7 +172,9 @@ async def test_a_server_reloads_at_sighup_and_a_bad_file_changes_nothing(
         return answer
 
     apps: asyncio.Queue[App] = asyncio.Queue()
-    server = asyncio.create_task(run(first, lambda app, _: apps.put_nowait(app), read_config))
+    server = asyncio.create_task(
+        run(first, Engines(fake_engine.COMMAND), lambda app, _: apps.put_nowait(app), read_config)
+    )
     app = await apps.get()
     os.kill(os.getpid(), signal.SIGHUP)
     lines = await log_lines.until("corral.toml:2: y: is not known")

@@ -9,7 +9,7 @@ from typing import Any
 
 from corral_server.config import ServerConfig
 from corral_server.errors import ConfigInvalid, CorralError
-from corral_server.models.engine_client import ENGINE_COMMAND
+from corral_server.models.engines import Engines
 from corral_server.models.hub import Hub
 from corral_server.models.registry import ModelRegistry
 from corral_server.rpc.server import GrpcServer
@@ -21,12 +21,10 @@ _log = logging.getLogger("corral")
 class App:
     """A server from `start` to `stop`, on the running loop."""
 
-    def __init__(
-        self, config: ServerConfig, *, engine_command: tuple[str, ...] = ENGINE_COMMAND
-    ) -> None:
+    def __init__(self, config: ServerConfig, engines: Engines | None = None) -> None:
         self._config = config
         self.registry = ModelRegistry(
-            engine_command=engine_command,
+            engines=engines,
             timeouts=config.engine,
             hub=Hub(config.hub),
             model_dirs=config.model_dirs,
@@ -42,7 +40,10 @@ class App:
         port = await self._grpc.start()
         if self.address.endswith(":0"):
             self.address = f"{self.address.removesuffix(':0')}:{port}"
-        await self._carry_out(plan_reload(ServerConfig(), self._config))
+        plan = plan_reload(ServerConfig(), self._config)
+        if not plan.load:
+            self.registry.stable.engines.close()
+        await self._carry_out(plan)
 
     async def reload(self, wanted: ServerConfig) -> ReloadPlan:
         """Loads models that are new, unloads those that are gone, touches nothing else. Not to be
@@ -105,12 +106,13 @@ async def _attempt(action: Coroutine[Any, Any, object]) -> None:
 
 async def run(
     config: ServerConfig,
+    engines: Engines,
     on_ready: Callable[[App, list[CorralError]], None],
     read_config: Callable[[], ServerConfig] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT; a second one skips the grace. At SIGHUP does what
     `read_config` says then, if it is given. Raises CannotListen."""
-    app = App(config)
+    app = App(config, engines)
     signals = _Signals(signal.SIGTERM, signal.SIGINT)
     await app.start()
     reloads = asyncio.create_task(_reloads(app, read_config))

@@ -1,11 +1,11 @@
 """What the package shows and what it imports."""
 
+import ast
 import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import get_args
 
 import pytest
@@ -43,14 +43,26 @@ from corral.v1.model_manager_pb2 import LoadModelRequest
 from corral.v1.model_pb2 import LoadOptions
 
 
-@pytest.mark.parametrize("package", [corral, aio])
-def test_exported_members(package: ModuleType) -> None:
+def test_exported_members() -> None:
     public = {
         name
-        for name, member in vars(package).items()
+        for name, member in vars(aio).items()
         if not name.startswith("_") and not inspect.ismodule(member)
     }
-    assert package.__all__ == sorted(public)
+    assert aio.__all__ == sorted(public)
+
+
+def test_the_stub_exports_what_the_package_does() -> None:
+    stub = ast.parse(Path(corral.__file__).with_suffix(".pyi").read_text())
+    *_, exported = stub.body
+    assert isinstance(exported, ast.Assign)
+    assert ast.literal_eval(exported.value) == corral.__all__
+    assert all(hasattr(corral, name) for name in corral.__all__)
+
+
+def test_importing_the_package_imports_nothing_of_it() -> None:
+    assert modules_after("import corral") & {"corral", "grpc", "google"} == {"corral"}
+    assert "grpc" in modules_after("from corral import Client")
 
 
 def test_every_error_is_exported() -> None:
@@ -80,9 +92,15 @@ def test_both_clients_have_the_same_methods(name: str) -> None:
 
 
 def test_importing_the_client_imports_nothing_of_the_command_line() -> None:
-    code = "import sys, corral.aio; print(*{m.partition('.')[0] for m in sys.modules})"
+    imported = modules_after("import corral.aio")
+    assert not {"typer", "rich", "prompt_toolkit", "corral_server"} & imported
+
+
+def modules_after(statement: str) -> set[str]:
+    """The top-level modules that a process has imported after `statement`."""
+    code = f"{statement}; import sys; print(*{{m.partition('.')[0] for m in sys.modules}})"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"typer", "rich", "prompt_toolkit", "corral_server"} & set(shown.stdout.split())
+    return set(shown.stdout.split())
 
 
 def test_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

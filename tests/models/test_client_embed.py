@@ -13,6 +13,7 @@ from corral_server.config import Capability, LoadOptions, ModelSpec, PathSource,
 from corral_server.errors import ContextLengthExceeded, EngineRestarting
 from corral_server.ipc.messages import Embedded
 from corral_server.models.engine_client import EngineClient
+from corral_server.models.engine_process import EngineProcess
 from corral_server.request import TextPrompt, TokenPrompt
 from tiny_gguf import write_llama
 
@@ -29,7 +30,7 @@ async def client(tmp_path: Path) -> AsyncIterator[EngineClient]:
         options=OPTIONS,
         capabilities=frozenset({Capability.EMBED}),
     )
-    async with EngineClient.launch() as client:
+    async with EngineClient.launch(EngineProcess.start()) as client:
         await client.probe(path, spec, stall_s=STALL_S)
         await client.load(lambda _: None, stall_s=STALL_S)
         serving = asyncio.create_task(client.serve())

@@ -31,6 +31,7 @@ from corral_server.errors import (
 )
 from corral_server.ipc.messages import Failure, Loading, LoadStage
 from corral_server.models.engine_client import EngineClient
+from corral_server.models.engine_process import EngineProcess
 from corral_server.models.event_stream import MAX_PENDING
 from corral_server.request import (
     Delta,
@@ -60,7 +61,7 @@ def ready_engine(tmp_path: Path) -> Launch:
     @asynccontextmanager
     async def launch(**script: Any) -> AsyncIterator[EngineClient]:
         path = write_model(tmp_path / "model", Script(**script))
-        async with EngineClient.launch(COMMAND) as engine:
+        async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
             await engine.probe(path, SPEC, stall_s=30)
             await engine.load(lambda _: None, stall_s=30)
             serving = asyncio.create_task(serve(engine))
@@ -99,14 +100,14 @@ async def load(engine: EngineClient, path: Path, *, stall_s: float = 30.0) -> li
 
 
 async def test_the_process_is_gone_after_the_block() -> None:
-    async with EngineClient.launch(COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         assert psutil.pid_exists(engine.pid)
     assert not psutil.pid_exists(engine.pid)
 
 
 async def test_the_process_is_gone_after_a_block_that_raised() -> None:
     with pytest.raises(RuntimeError):
-        async with EngineClient.launch(COMMAND) as engine:
+        async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
             raise RuntimeError
     assert not psutil.pid_exists(engine.pid)
 
@@ -115,7 +116,7 @@ async def test_the_process_is_gone_after_a_block_that_was_cancelled() -> None:
     engines: asyncio.Queue[EngineClient] = asyncio.Queue()
 
     async def hold() -> None:
-        async with EngineClient.launch(COMMAND) as engine:
+        async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
             engines.put_nowait(engine)
             await asyncio.Event().wait()
 
@@ -131,7 +132,7 @@ async def test_the_process_is_gone_when_the_clean_up_is_cancelled() -> None:
     leaving: asyncio.Queue[EngineClient] = asyncio.Queue()
 
     async def leave() -> None:
-        async with EngineClient.launch(COMMAND) as engine:
+        async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
             leaving.put_nowait(engine)
 
     task = asyncio.create_task(leave())
@@ -145,7 +146,7 @@ async def test_the_process_is_gone_when_the_clean_up_is_cancelled() -> None:
 @pytest.mark.parametrize("steps", range(8))
 async def test_a_launch_cancelled_at_any_point_leaves_no_process_and_no_socket(steps: int) -> None:
     async def hold() -> None:
-        async with EngineClient.launch(COMMAND):
+        async with EngineClient.launch(EngineProcess.start(COMMAND)):
             await asyncio.Event().wait()
 
     before = open_files()
@@ -161,7 +162,7 @@ async def test_a_launch_cancelled_at_any_point_leaves_no_process_and_no_socket(s
 async def test_a_launch_that_fails_leaves_no_socket(tmp_path: Path) -> None:
     before = open_files()
     with pytest.raises(FileNotFoundError):
-        async with EngineClient.launch((str(tmp_path / "none"),)):
+        async with EngineClient.launch(EngineProcess.start((str(tmp_path / "none"),))):
             pass
     await settled(lambda: open_files() == before)
 
@@ -187,7 +188,7 @@ async def test_noise_on_stdout_and_stderr_is_harmless(ready_engine: Launch) -> N
 async def test_a_load_tells_the_facts_and_the_progress(tmp_path: Path) -> None:
     path = write_model(tmp_path / "model", Script(progress=(0.25, 1.0)))
     progress: list[Loading] = []
-    async with EngineClient.launch(COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         spec = replace(SPEC, options=LoadOptions(slots=5))
         probed = await engine.probe(path, spec, stall_s=30)
         facts = await engine.load(progress.append, stall_s=30)
@@ -200,7 +201,7 @@ async def test_a_load_tells_the_facts_and_the_progress(tmp_path: Path) -> None:
 
 
 async def test_a_missing_file_is_told_as_the_engine_says_it(tmp_path: Path) -> None:
-    async with EngineClient.launch(COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         with pytest.raises(ModelFileNotFound, match="none") as caught:
             await engine.probe(tmp_path / "none", SPEC, stall_s=30)
     assert caught.value.metadata == {"path": str(tmp_path / "none")}
@@ -210,7 +211,7 @@ async def test_a_missing_file_is_told_as_the_engine_says_it(tmp_path: Path) -> N
 async def test_a_failure_keeps_its_type_and_its_numbers(tmp_path: Path, point: str) -> None:
     failure = Failure.of(QueueFull("no room", retry_after_s=2.5, limit=7))
     path = write_model(tmp_path / "model", Script(**{point: "fail"}, failure=failure))  # type: ignore[arg-type]
-    async with EngineClient.launch(COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         with pytest.raises(QueueFull, match="no room") as caught:
             await load(engine, path)
     assert (caught.value.retry_after_s, caught.value.metadata) == (2.5, {"limit": "7"})
@@ -219,7 +220,7 @@ async def test_a_failure_keeps_its_type_and_its_numbers(tmp_path: Path, point: s
 @pytest.mark.parametrize("point", ["at_probe", "at_load"])
 async def test_a_load_without_progress_fails(tmp_path: Path, point: str) -> None:
     path = write_model(tmp_path / "model", Script(**{point: "stall"}))  # type: ignore[arg-type]
-    async with EngineClient.launch(COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         with pytest.raises(ModelLoadFailed, match="no progress for 1 s"):
             await load(engine, path, stall_s=1.0)
 
@@ -233,7 +234,7 @@ async def test_a_death_while_loading_says_how(
     tmp_path: Path, point: str, fate: Fate, how: str
 ) -> None:
     path = write_model(tmp_path / "model", Script(**{point: fate}))  # type: ignore[arg-type]
-    async with EngineClient.launch(COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         with pytest.raises(ModelLoadFailed, match=how):
             await load(engine, path)
 
@@ -243,7 +244,7 @@ async def test_the_last_words_of_an_abort_are_told_without_the_paths_of_the_buil
 ) -> None:
     words = "loading\n/tmp/build/ggml/src/ggml.c:12: GGML_ASSERT(ne % 4 == 0) failed\nbye\n"
     path = write_model(tmp_path / "model", Script(at_load="abort", last_words=words))
-    async with EngineClient.launch(COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         with pytest.raises(ModelLoadFailed) as caught:
             await load(engine, path)
     assert str(caught.value) == (
@@ -255,14 +256,14 @@ async def test_an_engine_that_closes_its_channel_but_lives_on_fails_the_load(
     tmp_path: Path,
 ) -> None:
     path = write_model(tmp_path / "model", Script(at_load="close"))
-    async with asyncio.timeout(10), EngineClient.launch(COMMAND) as engine:
+    async with asyncio.timeout(10), EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         with pytest.raises(ModelLoadFailed):
             await load(engine, path)
 
 
 async def test_a_command_that_is_no_engine_fails_the_load(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "raise RuntimeError('not an engine')")
-    async with EngineClient.launch(command) as engine:
+    async with EngineClient.launch(EngineProcess.start(command)) as engine:
         with pytest.raises(ModelLoadFailed, match=r"exit code 1 \(RuntimeError: not an engine\)"):
             await load(engine, tmp_path)
 
@@ -425,6 +426,6 @@ async def test_an_obituary_says_how_the_engine_died(ready_engine: Launch) -> Non
 @pytest.mark.parametrize("fate", ["babble", "garble"])
 async def test_nonsense_during_a_load_is_an_internal_error(tmp_path: Path, fate: Fate) -> None:
     path = write_model(tmp_path / "model", Script(at_load=fate))
-    async with EngineClient.launch(COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(COMMAND)) as engine:
         with pytest.raises(InternalError):
             await load(engine, path)

@@ -23,6 +23,7 @@ from corral_server.ipc.messages import (
     ModelFacts,
 )
 from corral_server.models.engine_client import EngineClient
+from corral_server.models.engine_process import EngineProcess
 from corral_server.models.entry import ModelEntry, ModelState
 
 NOT_LOADED, LOADING, READY, RESTARTING, DRAINING, FAILED, UNLOADED = ModelState
@@ -72,7 +73,7 @@ def make_entry(
 @pytest_asyncio.fixture
 async def engine() -> AsyncIterator[EngineClient]:
     """A process that has been told nothing."""
-    async with EngineClient.launch(fake_engine.COMMAND) as engine:
+    async with EngineClient.launch(EngineProcess.start(fake_engine.COMMAND)) as engine:
         yield engine
 
 

@@ -19,6 +19,7 @@ from corral_server.errors import (
     ModelNotFound,
     NoDefaultModel,
 )
+from corral_server.models.engines import Engines
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry, RegistryObserver, ResolveReason
 from fake_engine import QUICK, MakeSpec
@@ -32,7 +33,7 @@ GB = 10**9
 
 def make_registry(*, budget: int | None = None, min_residency_s: float = 0.0) -> ModelRegistry:
     return ModelRegistry(
-        engine_command=fake_engine.COMMAND,
+        engines=Engines(fake_engine.COMMAND),
         timeouts=QUICK,
         budget=BudgetConfig(total_bytes=budget),
         min_residency_s=min_residency_s,

@@ -12,6 +12,7 @@ import pytest
 
 from corral_server.config import EngineTimeouts, ModelSpec
 from corral_server.errors import EngineRestarting, InternalError, ModelFailed, ModelFileInvalid
+from corral_server.models.engines import Engines
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry
 from corral_server.models.supervisor import Stable, supervise
@@ -28,7 +29,7 @@ LOADING, READY, FAILED = ModelState.LOADING, ModelState.READY, ModelState.FAILED
 
 def make_stable(timeouts: EngineTimeouts, command: tuple[str, ...] = COMMAND) -> Stable:
     """What engines share, without a limit on their memory."""
-    return ModelRegistry(engine_command=command, timeouts=timeouts).stable
+    return ModelRegistry(engines=Engines(command), timeouts=timeouts).stable
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ import fake_hub
 from corral.v1 import inference_pb2, model_pb2
 from corral.v1 import model_manager_pb2 as pb
 from corral_server.config import HubConfig
+from corral_server.models.engines import Engines
 from corral_server.models.hub import Hub
 from corral_server.models.registry import ModelRegistry
 from fake_engine import QUICK
@@ -45,7 +46,7 @@ async def online(fake: FakeHub, tmp_path: Path) -> AsyncIterator[Service]:
     """A server with `fake` for its Hub, and nothing in its cache."""
     config = HubConfig(endpoint=fake.url, cache_dir=str(tmp_path / "cache"), stall_s=20.0)
     registry = ModelRegistry(
-        engine_command=fake_engine.COMMAND, timeouts=QUICK, hub=Hub(config, retries=RETRIES)
+        engines=Engines(fake_engine.COMMAND), timeouts=QUICK, hub=Hub(config, retries=RETRIES)
     )
     async with serving(registry, tmp_path) as service:
         yield service

@@ -13,6 +13,7 @@ from corral.v1 import model_pb2
 from corral_server.config import BudgetConfig
 from corral_server.errors import ModelFileInvalid
 from corral_server.ipc.messages import Device, Failure
+from corral_server.models.engines import Engines
 from corral_server.models.machine import read_memory
 from corral_server.models.registry import ModelRegistry
 from fake_engine import QUICK
@@ -33,7 +34,7 @@ async def small(tmp_path: Path) -> AsyncIterator[Service]:
     """A server with 10 GB for models in RAM, and 40 GB on its first GPU."""
     budget = BudgetConfig(device_bytes={"RAM": 10 * GB, "CUDA0": 40 * GB})
     registry = ModelRegistry(
-        engine_command=fake_engine.COMMAND,
+        engines=Engines(fake_engine.COMMAND),
         timeouts=QUICK,
         budget=budget,
         model_dirs=(str(tmp_path),),

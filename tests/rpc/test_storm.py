@@ -15,6 +15,7 @@ import fake_engine
 from corral.v1 import inference_pb2, model_pb2
 from corral.v1 import model_manager_pb2 as pb
 from corral_server.config import BudgetConfig
+from corral_server.models.engines import Engines
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.registry import ModelRegistry, RegistryObserver
 from fake_engine import QUICK
@@ -63,7 +64,7 @@ class Bookkeeper(RegistryObserver):
 @pytest_asyncio.fixture
 async def stormy(tmp_path: Path) -> AsyncIterator[Service]:
     registry = ModelRegistry(
-        engine_command=fake_engine.COMMAND,
+        engines=Engines(fake_engine.COMMAND),
         timeouts=QUICK,
         budget=BudgetConfig(total_bytes=LIMIT),
         min_residency_s=0.0,

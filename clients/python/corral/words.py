@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from typing import Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+if TYPE_CHECKING:
+    from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 CacheTypeWord: TypeAlias = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 CapabilityWord: TypeAlias = Literal["generate", "chat", "embed"]
@@ -18,20 +19,20 @@ SplitModeWord: TypeAlias = Literal["none", "layer", "row"]
 Value = TypeVar("Value", bound=int)
 
 
-def word(kind: EnumTypeWrapper, value: int) -> str:
+def word(kind: "EnumTypeWrapper", value: int) -> str:
     """An enum's value as a word. One of a newer server that we do not know is its number."""
     if value not in kind.values():
         return str(value)
     return kind.Name(value).removeprefix(_prefix(kind)).lower()
 
 
-def words(kind: EnumTypeWrapper) -> list[str]:
+def words(kind: "EnumTypeWrapper") -> list[str]:
     """All words of an enum, in order."""
     known = [value for value in kind.values() if value]  # 0 is "not set"
     return [word(kind, value) for value in known]
 
 
-def named(kind: EnumTypeWrapper, given: Value | str | None) -> Value | str | None:
+def named(kind: "EnumTypeWrapper", given: Value | str | None) -> Value | str | None:
     """What a message takes where a word or a value was given. Raises ValueError for others."""
     if not isinstance(given, str):
         return given
@@ -40,10 +41,10 @@ def named(kind: EnumTypeWrapper, given: Value | str | None) -> Value | str | Non
     return _prefix(kind) + given.upper()
 
 
-def all_named(kind: EnumTypeWrapper, given: Iterable[Value | str]) -> list[Value | str]:
+def all_named(kind: "EnumTypeWrapper", given: Iterable[Value | str]) -> list[Value | str]:
     """As `named`, of several."""
     return [found for each in given if (found := named(kind, each)) is not None]
 
 
-def _prefix(kind: EnumTypeWrapper) -> str:
+def _prefix(kind: "EnumTypeWrapper") -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.DESCRIPTOR.name).upper() + "_"

@@ -9,9 +9,10 @@ import typer
 
 from corral_server.cli import flags
 from corral_server.cli.flags import Flags
+from corral_server.cli.settings import refuse, settle, warn
 from corral_server.config import ModelSpec, PathSource, ServerConfig
 from corral_server.errors import ConfigInvalid
-from corral_server.settings.overrides import CONFIG
+from corral_server.settings import CONFIG
 from corral_server.settings.settle import Settings
 from corral_server.settings.show import as_json, as_toml, rows
 
@@ -32,7 +33,7 @@ def check(file: File = None) -> None:
     """
     name = file or os.environ.get(CONFIG) or DEFAULT_FILE
     settings = _read(name, Flags())
-    flags.warn([*settings.warnings, *_missing(settings)])
+    warn([*settings.warnings, *_missing(settings)])
     typer.echo(f"{name}: {_summary(settings.config)}; good")
 
 
@@ -69,15 +70,15 @@ def show(
         log_level=log_level,
     )
     settings = _read(file, said)
-    flags.warn(settings.warnings)
+    warn(settings.warnings)
     typer.echo((as_json if as_json_ else as_toml)(rows(settings)))
 
 
 def _read(file: str | None, said: Flags) -> Settings:
     try:
-        return flags.settings(file, said)
+        return settle(file, said)
     except ConfigInvalid as error:
-        raise flags.refuse(error) from error
+        raise refuse(error) from error
 
 
 def _summary(config: ServerConfig) -> str:

@@ -1,17 +1,15 @@
-"""The flags that say what a server is to do, for all commands that take them."""
+"""The flags that say what a server is to do, for all commands that take them.
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+Nothing else is imported here: `corral serve` reads its flags before it has anything else.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from corral_server.errors import ConfigInvalid
-from corral_server.settings.format import LOG_LEVELS
-from corral_server.settings.lines import KeyPath
-from corral_server.settings.overrides import BUDGET, CONFIG, DEFAULT_MODEL, overrides
-from corral_server.settings.settle import Settings, load_settings
+from corral_server.settings import CONFIG, LOG_LEVELS
 
 ConfigFile = Annotated[
     str | None,
@@ -84,47 +82,3 @@ class Flags:
     budget: str | None = None
     grace: str | None = None
     log_level: str | None = None
-
-    def said(self) -> Iterator[tuple[str, KeyPath, str]]:
-        """Each flag, the key it stands for, and what it says."""
-        keys: list[tuple[str, KeyPath, str | None]] = [
-            ("--default", DEFAULT_MODEL, self.default),
-            ("--address", ("server", "address"), self.address),
-            ("--tls-cert", ("server", "tls_cert"), self.tls_cert),
-            ("--tls-key", ("server", "tls_key"), self.tls_key),
-            ("--token-file", ("server", "token_file"), self.token_file),
-            ("--budget", BUDGET, self.budget),
-            ("--grace", ("server", "grace"), self.grace),
-            ("--log-level", ("server", "log_level"), self.log_level),
-        ]
-        yield from ((flag, path, text) for flag, path, text in keys if text is not None)
-        yield from _sources(self.model or ())
-
-
-def settings(file: str | None, flags: Flags) -> Settings:
-    """What the flags, the environment and the file say together. Raises ConfigInvalid."""
-    return load_settings(file, os.environ, overrides(flags.said()))
-
-
-def _sources(models: Sequence[str]) -> Iterator[tuple[str, KeyPath, str]]:
-    seen = set()
-    for text in models:
-        id, equals, source = text.partition("=")
-        if not (id and equals and source):
-            raise typer.BadParameter(f"{text!r} is not ID=SOURCE", param_hint="--model")
-        if id in seen:
-            raise typer.BadParameter(f"two models have the id {id!r}", param_hint="--model")
-        seen.add(id)
-        yield "--model", ("models", id, "source"), source
-
-
-def refuse(error: ConfigInvalid) -> typer.Exit:
-    """Shows every problem on a line; what is returned is to be raised."""
-    for problem in error.message.splitlines():
-        typer.secho(f"error: {problem}", fg="red", err=True)
-    return typer.Exit(1)
-
-
-def warn(warnings: Iterable[str]) -> None:
-    for warning in warnings:
-        typer.secho(f"warning: {warning}", fg="yellow", err=True)

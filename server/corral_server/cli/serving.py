@@ -1,19 +1,10 @@
-"""`corral serve`: from a configuration to a running server."""
+"""`corral serve`, which starts the first engine before all else."""
 
-import asyncio
-import os
-import shutil
-import sys
+from contextlib import closing
 
-import typer
-
-from corral_server import log
-from corral_server.app import App, run
 from corral_server.cli import flags
-from corral_server.config import ServerConfig
-from corral_server.errors import ConfigInvalid, CorralError
-from corral_server.models.entry import ModelEntry, ModelState
-from corral_server.settings.overrides import CONFIG
+from corral_server.models.engine_process import EngineProcess
+from corral_server.models.engines import Engines
 
 
 def serve(
@@ -44,44 +35,8 @@ def serve(
         grace=grace,
         log_level=log_level,
     )
+    with closing(Engines(spare=EngineProcess.start())) as engines:
+        # What is imported here takes as long as the first engine does until it can load.
+        from corral_server.cli.running import run_server
 
-    def read_again() -> ServerConfig:
-        return flags.settings(config, said).config
-
-    try:
-        settings = flags.settings(config, said)
-    except ConfigInvalid as error:
-        raise flags.refuse(error) from error
-    log.set_up(settings.config.log_level)
-    flags.warn(settings.warnings)
-    has_file = bool(config or os.environ.get(CONFIG))
-    try:
-        asyncio.run(run(settings.config, _greet, read_again if has_file else None))
-    except CorralError as error:
-        typer.secho(f"error: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error
-
-
-def _greet(app: App, failures: list[CorralError]) -> None:
-    """What a person sees once the models are there."""
-    for failure in failures:
-        typer.secho(f"error: {failure}", fg="red", err=True)
-    there = ", ".join(_told(entry) for entry in app.registry.entries() if entry.error is None)
-    typer.echo(f"Corral serves {there or 'no model'} on {app.address}. Ctrl-C stops it.")
-    typer.echo(f"Talk to it: {_program()} chat{_elsewhere(app.address)}")
-
-
-def _told(entry: ModelEntry) -> str:
-    return f"{entry.id} (on demand)" if entry.state is ModelState.NOT_LOADED else entry.id
-
-
-def _elsewhere(address: str) -> str:
-    """The flag that leads a client on this machine to an address that is not the default."""
-    host, _, port = address.rpartition(":")
-    reachable = f"127.0.0.1:{port}" if host in ("0.0.0.0", "[::]") else address
-    return "" if reachable == ServerConfig().address else f" --address {reachable}"
-
-
-def _program() -> str:
-    """What a person types to start `corral`: its path from here where it is not on PATH."""
-    return "corral" if shutil.which("corral") else os.path.relpath(sys.argv[0])
+        run_server(config, said, engines)

@@ -1,12 +1,6 @@
 """One engine process, seen from the server: how it is started, loaded, fed and watched."""
 
 import asyncio
-import logging
-import os
-import signal
-import socket
-import sys
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from itertools import count
@@ -52,6 +46,8 @@ from corral_server.ipc.messages import (
 )
 from corral_server.models.admission import Admission
 from corral_server.models.embedding_stream import EmbeddingStream
+from corral_server.models.engine_process import EngineProcess
+from corral_server.models.engine_watch import EngineWatch
 from corral_server.models.event_stream import EventStream
 from corral_server.request import (
     Event,
@@ -64,26 +60,13 @@ from corral_server.request import (
     TokenPrompt,
 )
 
-ENGINE_COMMAND = (sys.executable, "-m", "corral_server.engine")
-
-_log = logging.getLogger("corral.engine")
-_LAST_WORDS = 20
-_LINE_BYTES = 64 * 1024
-_DYING_S = 1.0
-
-# Threads that compute together spin while they wait for each other. With libgomp's own patience,
-# two engines on the same cores cost each other half a second a token; with this, milliseconds.
-_SPIN = {"GOMP_SPINCOUNT": "2000"}
-
-# Without it ggml starts a debugger, where there is one, on every abort.
-_NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
-
 
 class EngineClient:
     """A running engine. Made by `launch`, which also ends it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, channel: AsyncChannel) -> None:
-        self._process = process
+    def __init__(self, process: EngineProcess, channel: AsyncChannel) -> None:
+        self.pid = process.pid
+        self._watch = EngineWatch(process)
         self._channel = channel
         self._numbers = count(1)
         self._streams: dict[int, EventStream] = {}
@@ -92,27 +75,17 @@ class EngineClient:
         self._max_waiting = 0
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._ended_by: CorralError | None = None
-        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
-        self._listener = asyncio.create_task(self._listen())
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     @classmethod
     @asynccontextmanager
-    async def launch(
-        cls, command: tuple[str, ...] = ENGINE_COMMAND
-    ) -> AsyncIterator["EngineClient"]:
-        """A fresh engine process. When the block ends the process is gone, whatever happened."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            channel = await AsyncChannel.open(ours)
-            try:
-                process = await _start(command, theirs.fileno())
-            except BaseException:
-                channel.close()
-                raise
+    async def launch(cls, process: EngineProcess) -> AsyncIterator["EngineClient"]:
+        """The engine in `process`, which nobody has used. When the block ends it is gone, whatever
+        happened."""
+        try:
+            channel = await AsyncChannel.open(process.socket)
+        except BaseException:
+            process.discard()
+            raise
         client = cls(process, channel)
         try:
             yield client
@@ -235,16 +208,8 @@ class EngineClient:
         return answer
 
     async def obituary(self) -> str:
-        """How the process ended and what it said last. One that does not end is ended here."""
-        try:
-            async with asyncio.timeout(_DYING_S):
-                await self._process.wait()
-        except TimeoutError:
-            self._kill()
-        code = await self._process.wait()
-        await asyncio.wait([self._listener])
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"{how}{self._cause()}"
+        """How the process ended and what it said last."""
+        return await self._watch.obituary()
 
     def _next_call(self) -> int:
         if self._ended_by is not None:
@@ -317,55 +282,9 @@ class EngineClient:
         except msgspec.DecodeError as error:
             raise InternalError(f"the engine sent a frame that makes no sense: {error}") from error
 
-    async def _listen(self) -> None:
-        """Keeps the engine's last words: of a process that aborts, they are all there is."""
-        assert self._process.stderr is not None
-        while True:
-            try:
-                line = await self._process.stderr.readline()
-            except ValueError:  # a line over the limit, which the reader has dropped
-                continue
-            if not line:
-                return
-            text = line.decode("utf-8", "replace").rstrip()
-            self._last_words.append(text)
-            _log.debug("%d: %s", self.pid, text)
-
-    def _cause(self) -> str:
-        """What the engine said on stderr that names a cause, without the paths of its build."""
-        signs = ("GGML_ASSERT", "what():", "Error", "error")
-        for line in reversed(self._last_words):
-            if any(sign in line for sign in signs):
-                return f" ({line.rpartition('/')[2]})"
-        return ""
-
     async def _end(self) -> None:
-        self._kill()
         self._channel.close()
-        await self._process.wait()
-        await asyncio.wait([self._listener])
-
-    def _kill(self) -> None:
-        """The whole process group: an engine's helpers must not outlive it, nor hold its stderr."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-
-async def _start(command: tuple[str, ...], fd: int) -> asyncio.subprocess.Process:
-    """A process that knows its end of the channel by its last argument."""
-    return await asyncio.create_subprocess_exec(
-        *command,
-        str(fd),
-        pass_fds=(fd,),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        # A group of its own, so that it can be ended whole, but our session: Linux divides the
-        # processor between sessions first, and a load could not give way to other engines.
-        process_group=0,
-        env=_SPIN | os.environ | _NO_DEBUGGER,
-        limit=_LINE_BYTES,
-    )
+        await self._watch.end()
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

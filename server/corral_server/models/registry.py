@@ -18,7 +18,8 @@ from corral_server.errors import (
     ServerDraining,
 )
 from corral_server.ipc.messages import Probed
-from corral_server.models.engine_client import ENGINE_COMMAND, EngineClient
+from corral_server.models.engine_client import EngineClient
+from corral_server.models.engines import Engines
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.hub import Hub
 from corral_server.models.memory import Memory
@@ -73,7 +74,7 @@ class ModelRegistry:
     def __init__(
         self,
         *,
-        engine_command: tuple[str, ...] = ENGINE_COMMAND,
+        engines: Engines | None = None,
         timeouts: EngineTimeouts | None = None,
         hub: Hub | None = None,
         model_dirs: tuple[str, ...] = (),
@@ -90,7 +91,7 @@ class ModelRegistry:
             patience_s=patience_s,
         )
         self.stable = Stable(
-            engine_command,
+            engines or Engines(),
             timeouts or EngineTimeouts(),
             SourceLocator(self.hub, model_dirs),
             self.memory,
@@ -298,6 +299,7 @@ class ModelRegistry:
         loaded = [entry for entry in self.entries() if entry.state is not ModelState.NOT_LOADED]
         unloads = [self._begin_unload(entry, 0.0, force=True) for entry in loaded]
         await asyncio.gather(*(asyncio.shield(unload) for unload in unloads))
+        self.stable.engines.close()
         await self.hub.close()
 
     async def predict(self, spec: ModelSpec) -> Probed:
@@ -305,7 +307,7 @@ class ModelRegistry:
         stable = self.stable
         spec = stable.sources.admit(spec)
         path = await stable.sources.locate_here(spec.source)
-        async with EngineClient.launch(stable.command) as engine:
+        async with EngineClient.launch(stable.engines.take()) as engine:
             return await engine.probe(path, spec, stall_s=stable.timeouts.stall_s)
 
     # Routing.

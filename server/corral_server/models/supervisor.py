@@ -10,6 +10,7 @@ from corral_server.errors import CorralError, InternalError, ModelFailed
 from corral_server.hub.messages import PullProgress
 from corral_server.ipc.messages import Loading, LoadStage
 from corral_server.models.engine_client import EngineClient
+from corral_server.models.engines import Engines
 from corral_server.models.entry import ModelEntry, ModelState
 from corral_server.models.memory import Memory
 from corral_server.models.source import SourceLocator
@@ -19,10 +20,10 @@ _log = logging.getLogger("corral.models")
 
 @dataclass(frozen=True, slots=True)
 class Stable:
-    """What all engines of a server share: how they are started, where models are found, and the
+    """What all engines of a server share: where they come from, where models are found, and the
     memory they divide among them."""
 
-    command: tuple[str, ...]
+    engines: Engines
     timeouts: EngineTimeouts
     sources: SourceLocator
     memory: Memory
@@ -54,7 +55,7 @@ async def _serve(entry: ModelEntry, stable: Stable, deaths: "_Deaths") -> None:
     spec = stable.sources.admit(entry.spec)
     path = await stable.sources.locate(spec.source, lambda progress: _downloaded(entry, progress))
     stall_s = stable.timeouts.stall_s
-    async with EngineClient.launch(stable.command) as engine:
+    async with EngineClient.launch(stable.engines.take()) as engine:
         entry.advance(Loading(LoadStage.PROBING, 0.0))
         probed = await engine.probe(path, spec, stall_s=stall_s)
         stable.memory.learn(probed.devices)

@@ -20,6 +20,7 @@ from corral_server.config import (
 from corral_server.request import SamplingParams
 from corral_server.rpc import limits
 from corral_server.rpc.limits import Range
+from corral_server.settings import LOG_LEVELS
 from corral_server.settings.kinds import (
     Choice,
     Duration,
@@ -40,7 +41,6 @@ from corral_server.settings.shape import Array, Dictionary, Key, Table
 
 STARTUP, ON_DEMAND = "startup", "on_demand"
 AUTO, NO_LIMIT = "auto", "none"
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _HOUR_S = 3600
 _WAIT_S = Range(1, 24 * _HOUR_S)

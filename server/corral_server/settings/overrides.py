@@ -6,6 +6,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from corral_server.settings import CONFIG
 from corral_server.settings.format import ENGINE, HUB, SERVER
 from corral_server.settings.kinds import Switch, Whole, near_miss
 from corral_server.settings.lines import KeyPath
@@ -13,7 +14,6 @@ from corral_server.settings.node import Node, Origin, grow, merge
 from corral_server.settings.shape import Array, Shape
 
 PREFIX = "CORRAL_"
-CONFIG = "CORRAL_CONFIG"
 DEFAULT_MODEL: KeyPath = ("default_model",)
 BUDGET: KeyPath = ("budget",)
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from corral_server.config import BudgetConfig, EngineTimeouts, HubConfig, ServerConfig
+from corral_server.settings import CONFIG
 from corral_server.settings.file import read_file
 from corral_server.settings.format import BUDGET, ENGINE, HUB, SECTIONS, SERVER
 from corral_server.settings.kinds import near_miss, shown
 from corral_server.settings.models import read_models
 from corral_server.settings.node import Node, Origin, grow, merge
-from corral_server.settings.overrides import CONFIG, DEFAULT_MODEL, from_environment, misspelt
+from corral_server.settings.overrides import DEFAULT_MODEL, from_environment, misspelt
 from corral_server.settings.quantity import duration_text
 from corral_server.settings.reader import BAD, Problems, read
 from corral_server.settings.shape import Table

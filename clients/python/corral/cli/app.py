@@ -2,66 +2,88 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeAlias
 
 import typer
 from typer.core import TyperGroup
 
-from corral.cli import (
-    chat,
-    embed,
-    failures,
-    hub,
-    inference,
-    load,
-    memory,
-    models,
-    server,
-    watch,
-)
+import corral
 from corral.cli.options import Address
-from corral.errors import CorralError
 
 PLUGINS = "corral.commands"
 SERVE = "serve"
+MODELS = "Models"
+
+Plugin: TypeAlias = Callable[..., object] | typer.Typer
+
+# By the panel of the help they stand in: each command and the module it is in, under its own name.
+PANELS: Mapping[str | None, Mapping[str, str]] = {
+    "Ask models": {
+        "chat": "chat",
+        "generate": "inference",
+        "embed": "embed",
+        "tokenize": "inference",
+        "detokenize": "inference",
+        "count": "inference",
+    },
+    MODELS: {
+        "models": "models",
+        "watch": "watch",
+        "load": "load",
+        "pull": "load",
+        "unload": "models",
+        "default": "models",
+        "resolve": "models",
+        "memory": "memory",
+        "predict": "memory",
+        "hub": "hub",
+    },
+    None: {"info": "server", "stats": "server"},
+}
+COMMANDS = {
+    name: (panel, module) for panel, names in PANELS.items() for name, module in names.items()
+}
 
 
 class Commands(TyperGroup):
     """The commands, with those of the entry-point group `corral.commands` among them.
 
-    A plug-in is a function as typer takes them, or a typer.Typer with commands of its own. It is
-    imported when its command is run or its help is shown, so that the others do not pay for it.
+    Each is imported when it is run or its help is shown, so that the others do not pay for it. A
+    plug-in is a function as typer takes them, or a typer.Typer with commands of its own.
     """
 
     def list_commands(self, ctx: Any) -> list[str]:
         plugins = {SERVE, *entry_points(group=PLUGINS).names}
-        return [*sorted(plugins - self.commands.keys()), *super().list_commands(ctx)]
+        return [*sorted(plugins - COMMANDS.keys()), *COMMANDS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name in self.commands:
-            return self.commands[cmd_name]
+        if cmd_name in COMMANDS:
+            panel, module = COMMANDS[cmd_name]
+            command = getattr(import_module(f"corral.cli.{module}"), cmd_name)
+            return _command(cmd_name, command, panel)
         if cmd_name in self.list_commands(ctx):
-            return _command(cmd_name, _plugin(cmd_name))
+            return _command(cmd_name, _plugin(cmd_name), None)
         return None
 
 
-def _command(name: str, plugin: Callable[..., object] | typer.Typer) -> Any:
-    """A plug-in as the command `name`."""
+def _command(name: str, plugin: Plugin, panel: str | None) -> Any:
+    """A plug-in as the command `name`, in `panel` of the help."""
     if isinstance(plugin, typer.Typer):
         group = typer.main.get_group(plugin)
-        group.name = name
+        group.name, group.rich_help_panel = name, panel
         return group
     alone = typer.Typer(add_completion=False)
-    alone.command(name)(plugin)
+    alone.command(name, rich_help_panel=panel)(plugin)
     return typer.main.get_command(alone)
 
 
-def _plugin(name: str) -> Callable[..., object] | typer.Typer:
+def _plugin(name: str) -> Plugin:
     """What a plug-in brings, or a function that says why there is nothing."""
     for plugin in entry_points(group=PLUGINS, name=name):
         try:
-            loaded: Callable[..., object] | typer.Typer = plugin.load()
+            loaded: Plugin = plugin.load()
         except Exception as err:  # whatever is wrong with it, the other commands must work
             return _unavailable(f"corral {name} is installed but cannot be loaded: {err}")
         return loaded
@@ -73,6 +95,8 @@ def _plugin(name: str) -> Callable[..., object] | typer.Typer:
 
 def _unavailable(why: str, hint: str = "") -> Callable[[], None]:
     def command() -> None:
+        from corral.cli import failures
+
         failures.show(why, hint)
         raise typer.Exit(1)
 
@@ -87,33 +111,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-PANELS: Mapping[str, Sequence[Callable[..., None]]] = {
-    "Ask models": [
-        chat.chat,
-        inference.generate,
-        embed.embed,
-        inference.tokenize,
-        inference.detokenize,
-        inference.count,
-    ],
-    "Models": [
-        models.models,
-        watch.watch,
-        load.load,
-        load.pull,
-        models.unload,
-        models.default,
-        models.resolve,
-        memory.memory,
-        memory.predict,
-    ],
-}
-for panel, commands in PANELS.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
-app.add_typer(hub.hub, name="hub", rich_help_panel="Models")
-app.command()(server.info)
-app.command()(server.stats)
 
 
 @app.callback()
@@ -137,9 +134,15 @@ def run(arguments: Sequence[str] | None) -> None:
     """Runs one command and exits."""
     try:
         app(arguments, prog_name="corral")
-    except CorralError as error:
+    except SystemExit:
+        raise  # the usual end, for which no other has to be imported
+    except corral.CorralError as error:
+        from corral.cli import failures
+
         failures.report(error)
         sys.exit(1)
     except UnicodeError:
+        from corral.cli import failures
+
         failures.show("the text is not UTF-8")
         sys.exit(2)
