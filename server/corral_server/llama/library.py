@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import llama_cpp as package
 from llama_cpp import llama_cpp as c
+
+from corral_server.llama import PACKAGE_VERSION
 
 SUPPORTED_VERSION = "0.3.36"
 
@@ -42,9 +43,10 @@ def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
 
 def initialize() -> None:
     """Starts llama.cpp's backends and takes over its log. Once per process."""
-    if package.__version__ != SUPPORTED_VERSION:
+    if PACKAGE_VERSION != SUPPORTED_VERSION:
         raise RuntimeError(
-            f"llama-cpp-python {package.__version__} is installed, {SUPPORTED_VERSION} is needed"
+            f"llama-cpp-python {PACKAGE_VERSION or 'of no version'} is installed,"
+            f" {SUPPORTED_VERSION} is needed"
         )
     c.llama_log_set(_on_log, ctypes.c_void_p(0))
     c.llama_backend_init()
