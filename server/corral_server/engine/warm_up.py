@@ -48,7 +48,8 @@ def warm_up(plan: Plan, weights: Weights, resources: ExitStack) -> WarmContexts:
         if generation is not None and plan.generation is not None:
             with generation.one_thread():
                 height = _warm_generation(generation, weights.model, plan.generation)
-                can_truncate = _can_truncate(generation, weights.model)
+                can_truncate = _can_truncate(generation, _prompt_tokens(plan.generation))
+                generation.clear()
         if plan.mode is Mode.SERVER:
             return WarmContexts(generation, embedding, height, can_truncate)
     give_back_memory()
@@ -63,7 +64,7 @@ def _warm_generation(context: LlamaContext, model: LlamaModel, options: ContextO
     vocabulary = model.vocabulary
     token = next(iter(vocabulary.end_tokens), 0)
     rows = LlamaBatch(options.batch_size)
-    prompt = [token] * min(_PROMPT_TOKENS, options.batch_size - options.slots + 1)
+    prompt = [token] * _prompt_tokens(options)
     wanted = [rows.add(prompt, position=0, sequence=0, wanted=True)]
     for slot in range(1, options.slots):
         wanted.append(rows.add([token], position=0, sequence=slot, wanted=True))
@@ -73,20 +74,20 @@ def _warm_generation(context: LlamaContext, model: LlamaModel, options: ContextO
             sampler = LlamaSampler(SamplingParams(), vocab_size=vocabulary.size, bias={})
             samplers.callback(sampler.close)
             sampler.sample(context, row)
-        height = resident_bytes()
-    context.clear()
-    return height
+        return resident_bytes()
 
 
-def _can_truncate(context: LlamaContext, model: LlamaModel) -> bool:
-    """Whether a sequence of two tokens can drop the second."""
-    token = next(iter(model.vocabulary.end_tokens), 0)
-    rows = LlamaBatch(2)
-    rows.add([token, token], position=0, sequence=0, wanted=False)
+def _prompt_tokens(options: ContextOptions) -> int:
+    """A short prompt beside a row for every other slot."""
+    return min(_PROMPT_TOKENS, options.batch_size - options.slots + 1)
+
+
+def _can_truncate(context: LlamaContext, length: int) -> bool:
+    """Whether a sequence, which has `length` tokens, can drop all but the first of one more."""
+    rows = LlamaBatch(1)
+    rows.add([0], position=length, sequence=0, wanted=False)
     context.decode(rows)
-    can = context.forget(0, 1)
-    context.clear()
-    return can
+    return context.forget(0, 1)
 
 
 def _warm_embedding(context: LlamaContext, model: LlamaModel, options: ContextOptions) -> int:

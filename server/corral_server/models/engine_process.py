@@ -15,6 +15,9 @@ ENGINE_COMMAND = (sys.executable, "-m", "corral_server.engine")
 # two engines on the same cores cost each other half a second a token; with this, milliseconds.
 _SPIN = {"GOMP_SPINCOUNT": "2000"}
 
+# numpy multiplies next to nothing here, but starts threads for it that spin, too.
+_NO_BLAS_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
+
 # Without it ggml starts a debugger, where there is one, on every abort.
 _NO_DEBUGGER = {"GGML_NO_BACKTRACE": "1"}
 
@@ -46,7 +49,7 @@ class EngineProcess:
                     # divides the processor between sessions first, and a load could not give way
                     # to other engines.
                     process_group=0,
-                    env=_SPIN | os.environ | _NO_DEBUGGER,
+                    env=_SPIN | _NO_BLAS_THREADS | os.environ | _NO_DEBUGGER,
                 )
             except BaseException:
                 ours.close()
