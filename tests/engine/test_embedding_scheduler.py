@@ -30,7 +30,9 @@ class Steps:
             batch_tokens=batch_tokens,
             max_waiting=max_waiting,
             one_call_at_a_time=one_call_at_a_time,
+            clock=lambda: self.now,
         )
+        self.now = 0.0
         self._num_cells = cells
         self._held: defaultdict[int, list[int]] = defaultdict(list)
         self._batch_tokens = batch_tokens
@@ -218,3 +220,33 @@ def test_too_many_calls_are_refused() -> None:
         steps.scheduler.check_room()
     steps.run()
     steps.scheduler.check_room()
+
+
+def test_a_call_that_fits_one_step_is_told_with_it() -> None:
+    steps = Steps()
+    steps.add(1, 4, 4, 4)
+    steps.step()
+    assert steps.answers[1] == [0.0, 1.0, 2.0]
+    assert steps.ended == [1]
+
+
+def test_what_a_long_call_has_is_told_ten_times_a_second() -> None:
+    steps = Steps()
+    steps.add(1, *[8] * 8)
+    told = []
+    while steps.scheduler.has_work:
+        steps.now += 0.06
+        steps.step()
+        told.append(len(steps.answers[1]))
+    assert told[:4] == [0, 4, 4, 8]
+
+
+def test_vectors_that_are_ready_are_told_while_another_call_is_computed() -> None:
+    steps = Steps(sequences=1)
+    steps.add(1, 8, 8)
+    steps.add(2, 60)
+    steps.step()
+    assert steps.answers[1] == []
+    steps.now += 1
+    assert steps.step() == [(2, 16)]
+    assert steps.answers[1] == [0.0]

@@ -169,8 +169,8 @@ def test_it_generates_and_embeds_at_once(llama: LoadedEngine) -> None:
             events.append(report.event)
             order.append(report.call)
     assert text_of(events) == alone
-    first_vector, last_vector = order.index(3), len(order) - 1 - order[::-1].index(3)
-    assert 2 in order[first_vector:last_vector], "they take turns"
+    last_vector = len(order) - 1 - order[::-1].index(3)
+    assert order[:last_vector].count(2) > 2, "they take turns"
 
 
 def test_a_cancelled_call_says_no_more(llama: LoadedEngine) -> None:

@@ -8,14 +8,17 @@ from corral_server.engine.pooling import Pool
 
 @dataclass(slots=True, eq=False)
 class EmbeddingJob:
-    """`inputs` are token ids. The first `num_taken` of them are computed or being computed."""
+    """`inputs` are token ids. The first `num_taken` of them are computed or being computed, the
+    first `num_told` are told. `untold` are computed; `told_at`: when others were told last."""
 
     call: int
     inputs: list[list[int]]
     pooling: Pooling
     normalize: bool
     num_taken: int = 0
-    num_done: int = 0
+    num_told: int = 0
+    untold: list["EmbeddingInput"] = field(default_factory=list)
+    told_at: float = 0.0
 
     @property
     def next_input(self) -> list[int]:
@@ -26,8 +29,8 @@ class EmbeddingJob:
         return self.num_taken < len(self.inputs)
 
     @property
-    def is_done(self) -> bool:
-        return self.num_done == len(self.inputs)
+    def is_computed(self) -> bool:
+        return self.num_told + len(self.untold) == len(self.inputs)
 
 
 @dataclass(slots=True, eq=False)
