@@ -11,14 +11,16 @@ import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING
 
-from corral_server.engine.loader import load
-from corral_server.engine.loop import EngineLoop
 from corral_server.errors import CorralError
 from corral_server.ipc.channel import Channel
 from corral_server.ipc.frame import ChannelClosed
 from corral_server.ipc.messages import Failure, LoadFailed
 from corral_server.llama.process import die_with_parent, give_way, keep_buffers_apart
+
+if TYPE_CHECKING:
+    from corral_server.engine.loop import EngineLoop
 
 
 def main() -> int:
@@ -43,10 +45,17 @@ def main() -> int:
     return 0
 
 
-def _load_gently(channel: Channel, resources: ExitStack) -> EngineLoop:
+def _load_gently(channel: Channel, resources: ExitStack) -> "EngineLoop":
     """Loads on a thread that gives way to models that answer meanwhile, on the same cores."""
     with ThreadPoolExecutor(1, initializer=give_way) as thread:
-        return thread.submit(load, channel, resources).result()
+        return thread.submit(_load, channel, resources).result()
+
+
+def _load(channel: Channel, resources: ExitStack) -> "EngineLoop":
+    # Half of what an engine computes before it is ready are its imports.
+    from corral_server.engine.loader import load
+
+    return load(channel, resources)
 
 
 if __name__ == "__main__":
