@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from corral_server.engine.batch import Batch
+from corral_server.engine.crew import Crew
 from corral_server.engine.kv_cache import KvCache, Policy
 from corral_server.engine.pace import Pace
 from corral_server.engine.runner import LlamaRunner, make_sampler
@@ -39,6 +40,7 @@ class DirectRunner:
         self._open_context = open_context
         self._vocabulary = vocabulary
         self._batch_tokens = batch_tokens
+        self._crew: Crew | None = None
         self._context: LlamaContext | None = None
         self._runner: LlamaRunner | None = None
 
@@ -69,7 +71,11 @@ class DirectRunner:
 
     def _open(self, sequence: Sequence) -> LlamaRunner:
         self._context = self._open_context(sequence.max_length)
-        return LlamaRunner(self._context, self._vocabulary, batch_tokens=self._batch_tokens)
+        # What is learned of one request holds for the next.
+        self._crew = self._crew or Crew(self._context.threads)
+        return LlamaRunner(
+            self._context, self._vocabulary, batch_tokens=self._batch_tokens, crew=self._crew
+        )
 
     def close(self) -> None:
         """Frees the context, if there is one."""

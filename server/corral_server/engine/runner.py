@@ -1,9 +1,11 @@
 """Computes a batch with llama.cpp: one decode, then a token for every sequence that is due one."""
 
 import math
+import time
 from typing import assert_never
 
 from corral_server.engine.batch import Batch, Forget, Operation, Restore, Save, Share
+from corral_server.engine.crew import Crew
 from corral_server.engine.picker import Picker
 from corral_server.engine.sequence import Sequence
 from corral_server.llama.batch import LlamaBatch
@@ -16,7 +18,16 @@ from corral_server.request import GenerationRequest
 class LlamaRunner:
     """Owns the rows of the batch; borrows the context and the vocabulary."""
 
-    def __init__(self, context: LlamaContext, vocabulary: Vocabulary, *, batch_tokens: int) -> None:
+    def __init__(
+        self,
+        context: LlamaContext,
+        vocabulary: Vocabulary,
+        *,
+        batch_tokens: int,
+        crew: Crew | None = None,
+    ) -> None:
+        """`crew`: by default a new one, of the context's threads."""
+        self._crew = crew or Crew(context.threads)
         self._context = context
         self._vocabulary = vocabulary
         self._rows = LlamaBatch(batch_tokens)
@@ -40,13 +51,19 @@ class LlamaRunner:
             if item.closes_gap:
                 due.append((item.sequence, row))
         try:
-            self._context.decode(self._rows)
+            self._decode(sum(item.count for item in batch.items))
         except Interrupted:
             for item in batch.items:
                 assert item.sequence.slot is not None
                 self._context.forget(item.sequence.slot, item.sequence.num_computed)
             raise
         return self._picker.pick(self._context, due) if due else []
+
+    def _decode(self, num_tokens: int) -> None:
+        self._context.use_threads(self._crew.size(num_tokens))
+        began = time.perf_counter()
+        self._context.decode(self._rows)
+        self._crew.learn(num_tokens, time.perf_counter() - began)
 
     def interrupt(self) -> None:
         """Ends an `execute` that runs on another thread."""

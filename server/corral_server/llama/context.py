@@ -50,7 +50,7 @@ class LlamaContext:
         """Raises InvalidFields for options this model cannot have, or ModelLoadFailed."""
         options.check(model)
         self._vocab_size = model.vocabulary.size
-        self._threads = options.threads
+        self.threads = options.threads
         self._embedding_size = model.embedding_size
         library.take_errors()
         handle = c.llama_init_from_model(model.handle, options.params())
@@ -123,7 +123,13 @@ class LlamaContext:
         try:
             yield
         finally:
-            c.llama_set_n_threads(self.handle, self._threads, self._threads)
+            c.llama_set_n_threads(self.handle, self.threads, self.threads)
+
+    def use_threads(self, count: int) -> None:
+        """Computes on so many threads from now on."""
+        if count != self.threads:
+            self.threads = count
+            c.llama_set_n_threads(self.handle, count, count)
 
     def make_room(self, batch: LlamaBatch) -> None:
         """Has what computing `batch` takes allocated, and gives up at the first operation."""
