@@ -1,30 +1,29 @@
-"""How many threads compute a step: as many as were fastest lately.
+"""How many threads compute a step: all, or fewer where they stand in each other's way.
 
-Threads that compute together wait for each other after every operation. In short steps that takes
-longer than they save; and where another model computes on the same cores, one thread of ours that
-has to wait for its turn stops all others, again and again. Nobody knows beforehand, so it is tried
-out, which costs a few steps of every few hundred.
+Threads that compute together wait for each other after every operation. In the shortest steps that
+takes longer than they save; and where another model computes on the same cores, one thread of ours
+that has to wait for its turn stops all others, again and again. It shows in the part of a step in
+which the first thread computes: 0.96 and more, but 0.5 beside another model. Then fewer are tried.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
-# Longer steps are prompts: they always gain by more threads, and a bad trial would be felt.
+# Longer steps are prompts: they gain by threads even so, and a bad trial would be felt.
 MOST_TOKENS = 32
 
 # Steps that tell how long one takes.
 _SAMPLE = 3
 
+# A first thread that computes for a smaller part of a step waits too much.
+_BUSY = 0.85
+
+# A trial has to gain so much to count; one step that much slower ends it.
+_GAIN, _LOSS = 0.95, 1.25
+
 # Steps between trials: after a change, and after trials that have changed nothing.
-_SOON, _SELDOM = 8, 256
-
-# A trial has to gain so much to count.
-_GAIN = 0.95
-
-# Beyond these parts of what a step took when its threads were chosen, something else has changed:
-# another model has begun to compute, or has ended.
-_SLOWER, _FASTER = 1.25, 0.8
+_SOON, _SELDOM = 8, 128
 
 
 class Crew:
@@ -37,79 +36,66 @@ class Crew:
 
     def size(self, num_tokens: int) -> int:
         """How many threads are to compute the next step."""
-        if num_tokens > MOST_TOKENS or self._most == 1:
-            return self._most
-        return self._habit(num_tokens).next_size
+        return self._habit(num_tokens).next_size if self._chooses(num_tokens) else self._most
 
-    def learn(self, num_tokens: int, took_s: float) -> None:
-        """A step has taken `took_s` with the threads `size` said."""
-        if num_tokens <= MOST_TOKENS and self._most > 1:
-            self._habit(num_tokens).learn(took_s)
+    def learn(self, num_tokens: int, *, took_s: float, busy_s: float) -> None:
+        """A step has taken `took_s` with the threads `size` said; the first of them has computed
+        for `busy_s`."""
+        if self._chooses(num_tokens):
+            self._habit(num_tokens).learn(took_s, busy_s)
+
+    def _chooses(self, num_tokens: int) -> bool:
+        return self._most > 1 and num_tokens <= MOST_TOKENS
 
     def _habit(self, num_tokens: int) -> "_Habit":
         if num_tokens not in self._habits:
-            self._habits[num_tokens] = _Habit(self._most)
+            self._habits[num_tokens] = _Habit(self._most, self._most)
         return self._habits[num_tokens]
 
 
 @dataclass(slots=True)
 class _Habit:
-    """What is done with steps of one number of tokens. `steps`: until the next trial. `usual_s`: a
-    step's time when `size` was chosen."""
+    """What is done with steps of one number of tokens. `wait`: steps until the next trial, if there
+    is a reason for one."""
 
     most: int
-    size: int = 0
-    trial: int | None = None
-    steps: int = _SOON
+    size: int
+    wait: int = _SOON
     pause: int = _SOON
-    goes_down: bool = True
-    usual_s: float = 0.0
-    own_s: deque[float] = field(default_factory=lambda: deque(maxlen=_SAMPLE))
+    trial: int | None = None
+    went_down: bool = False
+    took_s: deque[float] = field(default_factory=lambda: deque(maxlen=_SAMPLE))
+    busy: deque[float] = field(default_factory=lambda: deque(maxlen=_SAMPLE))
     trial_s: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.size = self.most
 
     @property
     def next_size(self) -> int:
         return self.size if self.trial is None else self.trial
 
-    def learn(self, took_s: float) -> None:
-        if self.trial is None:
-            self._learn_usual(took_s)
-        else:
-            self._learn_trial(took_s)
-
-    def _learn_usual(self, took_s: float) -> None:
-        self.own_s.append(took_s)
-        self.steps -= 1
-        if len(self.own_s) < _SAMPLE:
+    def learn(self, took_s: float, busy_s: float) -> None:
+        if self.trial is not None:
+            self._learn_trial(self.trial, took_s)
             return
-        now_s = median(self.own_s)
-        if self.usual_s and not _FASTER < now_s / self.usual_s < _SLOWER:
-            self.usual_s = now_s
-            self.steps, self.pause = 0, _SOON
-        if self.steps <= 0:
-            self._begin_trial()
+        self.took_s.append(took_s)
+        self.busy.append(busy_s / took_s)
+        self.wait -= 1
+        if self.wait <= 0:
+            self.trial = self._candidate()
 
-    def _begin_trial(self) -> None:
-        """Tries half as many and twice as many in turn."""
-        down, up = max(self.size // 2, 1), min(self.size * 2, self.most)
-        candidates = [down, up] if self.goes_down else [up, down]
-        self.goes_down = not self.goes_down
-        self.trial = next(size for size in candidates if size != self.size)
-        self.trial_s = []
+    def _candidate(self) -> int | None:
+        """Half as many or twice as many, in turn where there is reason for both."""
+        down = self.size // 2 if self.size > 1 and median(self.busy) < _BUSY else None
+        up = min(self.size * 2, self.most) if self.size < self.most else None
+        self.went_down = up is None or (down is not None and not self.went_down)
+        return down if self.went_down else up
 
-    def _learn_trial(self, took_s: float) -> None:
-        assert self.trial is not None
+    def _learn_trial(self, size: int, took_s: float) -> None:
         self.trial_s.append(took_s)
-        own_s = median(self.own_s)
-        # One step that is much slower says enough.
-        if took_s < own_s * _SLOWER and len(self.trial_s) < _SAMPLE:
+        own_s = median(self.took_s)
+        if took_s < own_s * _LOSS and len(self.trial_s) < _SAMPLE:
             return
         if median(self.trial_s) < own_s * _GAIN:
-            self.size, self.pause = self.trial, _SOON
-            self.own_s = deque(self.trial_s, maxlen=_SAMPLE)
+            self.size, self.pause = size, _SOON
         else:
             self.pause = min(self.pause * 2, _SELDOM)
-        self.trial, self.steps, self.usual_s = None, self.pause, median(self.own_s)
+        self.trial, self.wait, self.trial_s = None, self.pause, []

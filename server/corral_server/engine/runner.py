@@ -61,9 +61,13 @@ class LlamaRunner:
 
     def _decode(self, num_tokens: int) -> None:
         self._context.use_threads(self._crew.size(num_tokens))
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), time.thread_time()
         self._context.decode(self._rows)
-        self._crew.learn(num_tokens, time.perf_counter() - began)
+        self._crew.learn(
+            num_tokens,
+            took_s=time.perf_counter() - began,
+            busy_s=time.thread_time() - computed,
+        )
 
     def interrupt(self) -> None:
         """Ends an `execute` that runs on another thread."""
