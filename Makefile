@@ -113,6 +113,7 @@ bench: bench-peer  ## measure Corral beside llama-server, and what it promises (
 	$(BIN)/python -m bench.compare --quick
 	$(BIN)/python -m bench.edge
 	$(BIN)/python -m bench.promises
+	$(BIN)/python -m bench.neighbours
 
 .PHONY: bench-full
 bench-full: bench-peer  ## all workloads and models, into bench/results (hours)
