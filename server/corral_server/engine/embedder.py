@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from corral_server.engine.embedding_job import EmbeddingBatch
+from corral_server.engine.embedding_job import EmbeddingBatch, EmbeddingJob
 from corral_server.engine.pooling import Vectors
 from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context import LlamaContext
@@ -55,6 +55,7 @@ class DirectEmbedder:
         self._batch_tokens = batch_tokens
         self._call: int | None = None
         self._context: LlamaContext | None = None
+        self._embedder: LlamaEmbedder | None = None
 
     def execute(self, batch: EmbeddingBatch) -> list[Vectors]:
         """As LlamaEmbedder does; a batch of nothing ends the call before."""
@@ -64,15 +65,19 @@ class DirectEmbedder:
             batch.freed.clear()
         if job is None:
             return []
-        if self._context is None:
-            longest = max(map(len, job.inputs))
-            self._context = self._open_context(max(longest, self._batch_tokens))
-            self._call = job.call
-        return LlamaEmbedder(self._context, batch_tokens=self._batch_tokens).execute(batch)
+        if self._embedder is None:
+            self._embedder = self._open(job)
+        return self._embedder.execute(batch)
+
+    def _open(self, job: EmbeddingJob) -> LlamaEmbedder:
+        longest = max(map(len, job.inputs))
+        self._context = self._open_context(max(longest, self._batch_tokens))
+        self._call = job.call
+        return LlamaEmbedder(self._context, batch_tokens=self._batch_tokens)
 
     def close(self) -> None:
         """Frees the context, if there is one."""
         if self._context is not None:
             self._context.close()
             give_back_memory()
-        self._call = self._context = None
+        self._call = self._context = self._embedder = None
