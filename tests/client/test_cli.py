@@ -175,6 +175,11 @@ def test_a_mistake_in_usage_is_exit_code_2(
     assert "Error" in result.err
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("generat", "generate"), ("serv", "serve")])
+def test_a_mistyped_command_is_told_what_is_like_it(corral: Corral, typed: str, meant: str) -> None:
+    assert f"Did you mean '{meant}'?" in corral(typed).err
+
+
 def test_text_that_is_not_utf8_is_refused(corral: Corral) -> None:
     result = corral("count", b"\xff".decode(errors="surrogateescape"))
     assert (result.code, result.err) == (2, "error: the text is not UTF-8\n")

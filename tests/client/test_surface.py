@@ -96,6 +96,10 @@ def test_importing_the_client_imports_nothing_of_the_command_line() -> None:
     assert not {"typer", "rich", "prompt_toolkit", "corral_server"} & imported
 
 
+def test_the_command_line_imports_no_command_before_it_is_run() -> None:
+    assert not {"grpc", "prompt_toolkit"} & modules_after("import corral.cli.app")
+
+
 def modules_after(statement: str) -> set[str]:
     """The top-level modules that a process has imported after `statement`."""
     code = f"{statement}; import sys; print(*{{m.partition('.')[0] for m in sys.modules}})"

@@ -67,6 +67,13 @@ class Commands(TyperGroup):
             return _command(cmd_name, _plugin(cmd_name), None)
         return None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Where the first argument is no command, all are there, so that a like one is named."""
+        names = self.list_commands(ctx)
+        if args and args[0] not in names:
+            self.commands = {name: self.get_command(ctx, name) for name in names}
+        return super().resolve_command(ctx, args)
+
 
 def _command(name: str, plugin: Plugin, panel: str | None) -> Any:
     """A plug-in as the command `name`, in `panel` of the help."""
