@@ -17,6 +17,7 @@ from corral_server import log
 from corral_server.app import App
 from corral_server.config import ModelSpec, ServerConfig
 from corral_server.errors import CannotListen, ModelFileInvalid
+from corral_server.models.engine_process import EngineProcess
 from corral_server.models.engines import Engines
 from fake_engine import MakeSpec, Prompts, text_of
 from watch import running_engines
@@ -99,6 +100,30 @@ async def test_it_listens_and_answers_while_its_models_load(make_spec: MakeSpec)
     (error,) = await loaded
     assert error is not None
     assert running_engines() == []
+
+
+async def test_the_first_model_is_loaded_by_the_engine_that_is_there_already(
+    make_spec: MakeSpec,
+) -> None:
+    spare = EngineProcess.start(fake_engine.COMMAND)
+    config = ServerConfig(address="127.0.0.1:0", models=(make_spec(),))
+    app = App(config, Engines(fake_engine.COMMAND, spare))
+    await app.start()
+    assert await app.loaded() == []
+    assert running_engines() == [spare.pid]
+    await app.stop(0)
+    assert running_engines() == []
+
+
+async def test_where_no_model_is_loaded_at_first_no_engine_waits_for_one(
+    make_spec: MakeSpec,
+) -> None:
+    spare = EngineProcess.start(fake_engine.COMMAND)
+    config = ServerConfig(address="127.0.0.1:0", on_demand=(make_spec(),))
+    app = App(config, Engines(fake_engine.COMMAND, spare))
+    await app.start()
+    assert running_engines() == []
+    await app.stop(0)
 
 
 async def test_a_model_that_cannot_be_loaded_leaves_the_others_serving(
