@@ -29,28 +29,28 @@ class EngineWatch:
     async def end(self) -> None:
         """Kills the process, with all it has started, and waits until it is gone."""
         self._process.kill()
-        await self._ended
-        await asyncio.wait([self._listener])
+        await self._until_gone()
 
     async def obituary(self) -> str:
         """How the process ended and what it said last. One that does not end is ended here."""
         _, pending = await asyncio.wait([self._ended], timeout=_DYING_S)
         if pending:
             self._process.kill()
-        code = await self._ended
-        await asyncio.wait([self._listener])
+        await self._until_gone()
+        code = self._ended.result()
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"{how}{self._cause()}"
+
+    async def _until_gone(self) -> None:
+        # Neither is awaited itself: whoever is cancelled here would cancel it for all.
+        await asyncio.wait([self._ended])
+        await asyncio.wait([self._listener])
 
     def _await_end(self) -> None:
         """On a thread: there is no other way to wait for a process on all systems."""
         code = self._process.wait()
         with suppress(RuntimeError):  # the loop is closed, nobody waits any more
-            self._loop.call_soon_threadsafe(self._note_end, code)
-
-    def _note_end(self, code: int) -> None:
-        if not self._ended.done():
-            self._ended.set_result(code)
+            self._loop.call_soon_threadsafe(self._ended.set_result, code)
 
     async def _listen(self) -> None:
         """Keeps the engine's last words: of a process that aborts, they are all there is."""
