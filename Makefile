@@ -109,7 +109,7 @@ bench-peer: $(BENCHED)  ## build llama-server to compare with (once, minutes)
 	$(BIN)/python -m bench.peer
 
 .PHONY: bench
-bench: bench-peer  ## measure Corral beside llama-server, and what it promises (about twenty minutes)
+bench: bench-peer  ## measure Corral beside llama-server, and what it promises (about twenty-five minutes)
 	$(BIN)/python -m bench.compare --quick
 	$(BIN)/python -m bench.edge
 	$(BIN)/python -m bench.promises

@@ -29,9 +29,9 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 INFERENCE = health_pb2.HealthCheckRequest(service="corral.v1.Inference")
 
 
-def make_app(*specs: ModelSpec, **config: Any) -> App:
+def make_app(*specs: ModelSpec, spare: EngineProcess | None = None, **config: Any) -> App:
     given: dict[str, Any] = {"address": "127.0.0.1:0", "models": specs} | config
-    return App(ServerConfig(**given), engines=Engines(fake_engine.COMMAND))
+    return App(ServerConfig(**given), Engines(fake_engine.COMMAND, spare))
 
 
 class Client:
@@ -106,8 +106,7 @@ async def test_the_first_model_is_loaded_by_the_engine_that_is_there_already(
     make_spec: MakeSpec,
 ) -> None:
     spare = EngineProcess.start(fake_engine.COMMAND)
-    config = ServerConfig(address="127.0.0.1:0", models=(make_spec(),))
-    app = App(config, Engines(fake_engine.COMMAND, spare))
+    app = make_app(make_spec(), spare=spare)
     await app.start()
     assert await app.loaded() == []
     assert running_engines() == [spare.pid]
@@ -119,8 +118,7 @@ async def test_where_no_model_is_loaded_at_first_no_engine_waits_for_one(
     make_spec: MakeSpec,
 ) -> None:
     spare = EngineProcess.start(fake_engine.COMMAND)
-    config = ServerConfig(address="127.0.0.1:0", on_demand=(make_spec(),))
-    app = App(config, Engines(fake_engine.COMMAND, spare))
+    app = make_app(on_demand=(make_spec(),), spare=spare)
     await app.start()
     assert running_engines() == []
     await app.stop(0)

@@ -1,4 +1,4 @@
-"""One engine process, seen from the server: how it is started, loaded, fed and watched."""
+"""One engine, seen from the server: how it is loaded, fed and heard."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine

@@ -14,7 +14,6 @@ from corral.cli.options import Address
 
 PLUGINS = "corral.commands"
 SERVE = "serve"
-MODELS = "Models"
 
 Plugin: TypeAlias = Callable[..., object] | typer.Typer
 
@@ -28,7 +27,7 @@ PANELS: Mapping[str | None, Mapping[str, str]] = {
         "detokenize": "inference",
         "count": "inference",
     },
-    MODELS: {
+    "Models": {
         "models": "models",
         "watch": "watch",
         "load": "load",
