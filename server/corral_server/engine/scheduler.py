@@ -139,7 +139,8 @@ class Scheduler:
     def update(self, batch: Batch, tokens: list[int]) -> list[Output]:
         """Takes in a computed step: one token for each item that closed its gap, in order."""
         now = self._clock()
-        self._cache.settle()
+        if batch.operations:
+            self._cache.settle()
         self._learn(batch, now)
         picked = iter(tokens)
         outputs: list[Output] = []

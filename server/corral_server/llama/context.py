@@ -25,6 +25,9 @@ _ABORTED = 2
 _GO_ON, _STOP = b"\0", b"\1"
 _strlen = ctypes.CDLL(None).strlen
 
+_get_logits = library.address_of_rows("llama_get_logits")
+_get_embeddings = library.address_of_rows("llama_get_embeddings")
+
 
 class NoCells(Exception):
     """The KV cache has no room for a batch. Nothing has changed."""
@@ -52,6 +55,9 @@ class LlamaContext:
         self._vocab_size = model.vocabulary.size
         self.threads = options.threads
         self._embedding_size = model.embedding_size
+        # Where the last view lay; llama.cpp seldom moves its rows, and a view takes 20 us.
+        self._logits_at = 0, 0
+        self._logits = np.empty((0, self._vocab_size), np.float32)
         library.take_errors()
         handle = c.llama_init_from_model(model.handle, options.params())
         if not handle:
@@ -154,20 +160,18 @@ class LlamaContext:
 
         A view into llama.cpp's memory, valid until the next decode.
         """
-        address = ctypes.cast(c.llama_get_logits(self.handle), ctypes.c_void_p).value
-        assert address is not None
-        buffer = (ctypes.c_float * (rows * self._vocab_size)).from_address(address)
-        return np.ctypeslib.as_array(buffer).reshape(rows, self._vocab_size)
+        address = _get_logits(self.handle)
+        if (address, rows) != self._logits_at:
+            self._logits = _view(address, (rows, self._vocab_size))
+            self._logits_at = address, rows
+        return self._logits
 
     def token_vectors(self, rows: int) -> npt.NDArray[np.float32]:
         """The vectors of the last batch's rows, in order: (rows, embedding size).
 
         A view like that of `logits`, of a context that embeds.
         """
-        address = ctypes.cast(c.llama_get_embeddings(self.handle), ctypes.c_void_p).value
-        assert address is not None
-        buffer = (ctypes.c_float * (rows * self._embedding_size)).from_address(address)
-        return np.ctypeslib.as_array(buffer).reshape(rows, self._embedding_size)
+        return _view(_get_embeddings(self.handle), (rows, self._embedding_size))
 
     def forget(self, sequence: int, start: int = 0, end: int | None = None) -> bool:
         """Lets one sequence drop its tokens from `start` up to `end`, by default all that follow.
@@ -203,3 +207,11 @@ class LlamaContext:
 
     def close(self) -> None:
         c.llama_free(self.handle)
+
+
+def _view(address: int, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Rows of floats in llama.cpp's memory."""
+    assert address
+    rows, width = shape
+    buffer = (ctypes.c_float * (rows * width)).from_address(address)
+    return np.ctypeslib.as_array(buffer).reshape(shape)

@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 from llama_cpp import llama_cpp as c
 
@@ -50,6 +51,14 @@ def initialize() -> None:
         )
     c.llama_log_set(_on_log, ctypes.c_void_p(0))
     c.llama_backend_init()
+
+
+def address_of_rows(function: str) -> Callable[[int], int]:
+    """One of llama.cpp's functions from a context to floats, which says where they are: a pointer
+    object would only be taken apart again, at every step."""
+    found = c._lib[function]
+    found.argtypes, found.restype = [ctypes.c_void_p], ctypes.c_void_p
+    return cast(Callable[[int], int], found)
 
 
 def take_errors() -> list[str]:
