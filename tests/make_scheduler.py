@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable
 
+from corral_server.engine.batch import Batch
 from corral_server.engine.host_cache import HostCache
 from corral_server.engine.kv_cache import KvCache, Policy
+from corral_server.engine.loop import Runner
 from corral_server.engine.pace import Pace
 from corral_server.engine.scheduler import Scheduler
+from corral_server.ipc.messages import Output
 
 
 def make_cache(
@@ -43,3 +46,9 @@ def make_scheduler(
         max_waiting=max_waiting,
         clock=clock,
     )
+
+
+def computed(scheduler: Scheduler, runner: Runner, batch: Batch) -> list[Output]:
+    """What comes of a batch that `scheduler` has made."""
+    runner.compute(batch)
+    return scheduler.update(batch, runner.pick(batch))

@@ -79,6 +79,7 @@ class ScriptedRunner:
         self.slots: dict[int, list[Cell]] = {}
         self.before_step: Callable[[], None] = lambda: None
         self.num_interrupts = 0
+        self._picked: list[int] = []
 
     @property
     def num_cells(self) -> int:
@@ -91,13 +92,13 @@ class ScriptedRunner:
     def interrupt(self) -> None:
         self.num_interrupts += 1
 
-    def execute(self, batch: Batch) -> list[int]:
+    def compute(self, batch: Batch) -> None:
         self.before_step()
         for operation in batch.operations:
             self._carry_out(operation)
         if batch.num_tokens + self.num_cells > self._num_cells:
             raise NoCells
-        picked: list[int] = []
+        self._picked = []
         for item in batch.items:
             sequence = item.sequence
             assert sequence.slot is not None
@@ -107,8 +108,10 @@ class ScriptedRunner:
             new = sequence.tokens[len(cells) : len(cells) + item.count]
             cells += map(Cell, new)
             if item.closes_gap:
-                picked.append(self._next_token(held + new))
-        return picked
+                self._picked.append(self._next_token(held + new))
+
+    def pick(self, batch: Batch) -> list[int]:
+        return self._picked
 
     def _carry_out(self, operation: Operation) -> None:
         match operation:

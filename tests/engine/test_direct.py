@@ -24,6 +24,7 @@ from corral_server.request import (
 )
 from engine_peer import text_of
 from loaded_engine import LoadedEngine, loaded
+from make_scheduler import computed
 from numpy_models import cosine
 from tiny_llama import load_model
 
@@ -154,7 +155,6 @@ def test_there_is_a_context_for_each_request_and_none_after_the_last(path: Path)
                 )
             )
         while scheduler.has_work:
-            batch = scheduler.schedule()
-            scheduler.update(batch, runner.execute(batch))
+            computed(scheduler, runner, scheduler.schedule())
         assert sizes == [5] * 5
         assert not runner.has_context

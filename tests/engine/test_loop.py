@@ -1,4 +1,4 @@
-"""The engine between its channel and its runner: every command answered, one frame a step."""
+"""The engine between its channel and its runner: every command answered, every token told."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -73,20 +73,24 @@ def running(
     cells: int = 256,
     max_waiting: int = 8,
     vocabulary: ScriptedVocabulary | None = None,
+    batch_tokens: int = 16,
+    patience_s: float = 0.0,
 ) -> Iterator[EnginePeer]:
-    """A loop in a thread until the end of the block, when its channel closes and so it ends."""
+    """A loop in a thread until the end of the block, when its channel closes and so it ends. By
+    default no token waits for the next step."""
     peer, theirs = EnginePeer.pair()
     channel = Channel(theirs)
     vocabulary = vocabulary or ScriptedVocabulary()
     loop = EngineLoop(
         channel,
         scheduler=make_scheduler(
-            slots=slots, cells=cells, batch_tokens=16, max_waiting=max_waiting
+            slots=slots, cells=cells, batch_tokens=batch_tokens, max_waiting=max_waiting
         ),
         runner=runner or ScriptedRunner(),
         encoder=PromptEncoder(vocabulary, template="{{ messages[0].content }}", tool_template=None),
         vocabulary=vocabulary,
         sequence_limit=LIMIT,
+        patience_s=patience_s,
     )
     ends: list[BaseException] = []
 
@@ -138,6 +142,10 @@ def calls_of(frame: list[Report]) -> list[int]:
     return [report.call for report in frame if isinstance(report, Output)]
 
 
+def is_finished(report: Report) -> bool:
+    return isinstance(report, Output) and isinstance(report.event, Finished)
+
+
 def failure(peer: EnginePeer, call: int) -> CorralError:
     rejected = peer.expect(Rejected)
     assert rejected.call == call
@@ -157,7 +165,7 @@ def test_a_request_is_started_told_and_finished() -> None:
     assert (finished.reason, finished.completion_tokens) == (FinishReason.EOS, 6)
 
 
-def test_every_step_sends_one_frame() -> None:
+def test_every_step_sends_one_frame_where_nothing_waits() -> None:
     with running(ScriptedRunner(saying("hello", after=3))) as peer:
         peer.send(submit(1), submit(2))
         frames = [peer.frame() for _ in range(6)]
@@ -169,8 +177,56 @@ def test_every_step_sends_one_frame() -> None:
     ]
 
 
-def test_requests_at_once_get_the_answers_they_would_get_alone() -> None:
-    with running() as peer:
+def test_tokens_travel_together_where_they_may_wait_and_none_is_lost() -> None:
+    with running(patience_s=DEADLINE_S) as peer:
+        peer.send(*(submit(call, f"prompt {call}", max_tokens=20) for call in range(4)))
+        frames = [peer.frame()]
+        while sum(is_finished(report) for frame in frames for report in frame) < 4:
+            frames.append(peer.frame())
+    assert len(frames) < 20
+    events = [r for frame in frames for r in frame if isinstance(r, Output)]
+    for call in range(4):
+        text = text_of([output.event for output in events if output.call == call])
+        assert text.encode() == bytes(alone(list(f"prompt {call}".encode()), 20))
+
+
+class GatedRunner(ScriptedRunner):
+    """Computes a few steps, goes on when `heard` is set, and computes the prompt of call 2 when
+    `let_through` is; `num_steps` counts those that were computed before that prompt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard, self.at_prompt, self.let_through = (threading.Event() for _ in range(3))
+        self.num_steps = 0
+
+    def compute(self, batch: Batch) -> None:
+        if any(item.count > 1 and item.sequence.call == 2 for item in batch.items):
+            self.at_prompt.set()
+            assert self.let_through.wait(DEADLINE_S)
+        elif not self.at_prompt.is_set():
+            self.num_steps += 1
+            assert self.num_steps < 5 or self.heard.wait(DEADLINE_S)
+        super().compute(batch)
+
+
+def test_no_token_waits_for_a_step_with_a_prompt() -> None:
+    runner = GatedRunner()
+    with running(runner, batch_tokens=64, patience_s=DEADLINE_S) as peer:
+        peer.send(submit(1, max_tokens=40))
+        told = [peer.report(), peer.report()]
+        peer.send(submit(2, "x" * 40, max_tokens=2))
+        runner.heard.set()
+        while Output(2, Started(prompt_tokens=40)) not in told:
+            told.append(peer.report())
+        assert runner.at_prompt.wait(DEADLINE_S)
+        assert calls_of(told).count(1) == 1 + runner.num_steps  # Started, and all there was
+        runner.let_through.set()
+        peer.answers(1)
+
+
+@pytest.mark.parametrize("patience_s", [0.0, DEADLINE_S])
+def test_requests_at_once_get_the_answers_they_would_get_alone(patience_s: float) -> None:
+    with running(patience_s=patience_s) as peer:
         peer.send(*(submit(call, f"prompt {call}", max_tokens=20) for call in range(8)))
         answers = peer.answers(*range(8))
     for call, events in answers.items():
@@ -301,12 +357,12 @@ class SlowRunner(ScriptedRunner):
         super().interrupt()
         self._interrupted.set()
 
-    def execute(self, batch: Batch) -> list[int]:
+    def compute(self, batch: Batch) -> None:
         if not self.began.is_set():
             self.began.set()
             assert self._interrupted.wait(DEADLINE_S)
             raise Interrupted
-        return super().execute(batch)
+        super().compute(batch)
 
 
 def test_a_cancel_ends_the_long_step_it_is_about() -> None:

@@ -21,7 +21,7 @@ from corral_server.engine.sequence import Sequence
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.model import LlamaModel
 from corral_server.request import GenerationRequest, SamplingParams, TokenPrompt
-from make_scheduler import make_scheduler
+from make_scheduler import computed, make_scheduler
 from tiny_gguf import write_llama
 from tiny_llama import load_model, make_context
 
@@ -67,7 +67,7 @@ class Answers:
         while self._scheduler.has_work:
             batch = self._scheduler.schedule()
             due = [item.sequence.call for item in batch.items if item.closes_gap]
-            self._scheduler.update(batch, self._runner.execute(batch))
+            computed(self._scheduler, self._runner, batch)
             rows = self._context.logits(len(due)).copy() if due else ()
             for call, row in zip(due, rows, strict=True):
                 logits[call].append(row)

@@ -17,7 +17,7 @@ from corral_server.request import (
     StopParams,
     TokenPrompt,
 )
-from make_scheduler import make_scheduler
+from make_scheduler import computed, make_scheduler
 from tiny_gguf import EOS_TOKEN
 from tiny_llama import make_context
 
@@ -76,8 +76,7 @@ def answer(
         scheduler.add(sequence)
     reasons: dict[int, FinishReason] = {}
     while scheduler.has_work:
-        batch = scheduler.schedule()
-        for output in scheduler.update(batch, runner.execute(batch)):
+        for output in computed(scheduler, runner, scheduler.schedule()):
             if isinstance(output.event, Finished):
                 reasons[output.call] = output.event.reason
     return [(s.tokens[s.num_prompt :], reasons[s.call]) for s in sequences]

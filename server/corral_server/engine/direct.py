@@ -51,20 +51,24 @@ class DirectRunner:
     def sampler(self, request: GenerationRequest, prompt: list[int]) -> LlamaSampler | None:
         return make_sampler(request, prompt, self._vocabulary)
 
-    def execute(self, batch: Batch) -> list[int]:
+    def compute(self, batch: Batch) -> None:
         """As LlamaRunner does; a batch of nothing only ends the request before."""
         if batch.operations:
             # With nothing kept and nothing shared, all there is to do is to empty the slot.
             self.close()
             batch.operations.clear()
         if not batch.items:
-            return []
+            return
         if self._runner is None:
             self._runner = self._open(batch.items[0].sequence)
-        return self._runner.execute(batch)
+        self._runner.compute(batch)
+
+    def pick(self, batch: Batch) -> list[int]:
+        """As LlamaRunner does."""
+        return [] if self._runner is None else self._runner.pick(batch)
 
     def interrupt(self) -> None:
-        """Ends an `execute` that runs on another thread."""
+        """Ends a `compute` that runs on another thread."""
         runner = self._runner
         if runner is not None:
             runner.interrupt()

@@ -29,17 +29,16 @@ class Ear:
         ChannelClosed."""
         if self._thread.ident is None:
             self._thread.start()
-        # The thread may not have got round to what is there already.
-        self._read()
+        if self._heard.empty():
+            # The thread may not have got round to what is there already.
+            self._read()
         commands: list[Command] = []
-        while True:
-            try:
-                heard = self._heard.get(block=block and not commands)
-            except queue.Empty:
-                return commands
+        while (block and not commands) or not self._heard.empty():
+            heard = self._heard.get()
             if isinstance(heard, ChannelClosed):
                 raise heard
             commands += heard
+        return commands
 
     def _watch(self) -> None:
         is_open = True

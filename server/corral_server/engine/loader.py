@@ -75,6 +75,7 @@ def _make_loop(
         encoder=encoder,
         vocabulary=model.vocabulary,
         sequence_limit=_sequence_limit(plan, model),
+        patience_s=start.options.step_target_s,
         embeddings=make_embeddings(plan, weights, contexts, encoder, max_waiting=max_waiting),
     )
 

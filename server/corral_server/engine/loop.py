@@ -1,4 +1,4 @@
-"""The engine's life once it is ready: hear, decide, compute, tell. One frame up per step."""
+"""The engine's life once it is ready: hear, decide, compute, tell."""
 
 import time
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Protocol, assert_never
 from corral_server.engine.batch import Batch
 from corral_server.engine.ear import Ear
 from corral_server.engine.embeddings import Embeddings
+from corral_server.engine.outbox import Outbox
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Pieces, Sampler, Sequence
@@ -46,7 +47,7 @@ from corral_server.request import GenerationRequest, Started, Token
 # A token can be hundreds of bytes long, and a frame has its limit.
 _MAX_DETOKENIZED_BYTES = 16 * 1024 * 1024
 
-# A step with fewer tokens of a prompt is over before it is worth to be interrupted.
+# A step with fewer tokens of prompts is over before it is worth to be interrupted.
 _LONG_TOKENS = 16
 
 
@@ -55,7 +56,9 @@ class Runner(Protocol):
 
     def sampler(self, request: GenerationRequest, prompt: list[int]) -> Sampler | None: ...
 
-    def execute(self, batch: Batch) -> list[int]: ...
+    def compute(self, batch: Batch) -> None: ...
+
+    def pick(self, batch: Batch) -> list[int]: ...
 
     def interrupt(self) -> None: ...
 
@@ -72,11 +75,12 @@ class EngineLoop:
         encoder: PromptEncoder,
         vocabulary: Pieces,
         sequence_limit: int,
+        patience_s: float = 0.0,
         embeddings: Embeddings | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Without `runner` it generates nothing, without `embeddings` it embeds nothing."""
-        self._channel = channel
+        """Without `runner` it generates nothing, without `embeddings` it embeds nothing.
+        `patience_s`: see Outbox."""
         self._scheduler = scheduler
         self._runner = runner
         self._encoder = encoder
@@ -85,6 +89,7 @@ class EngineLoop:
         self._embeddings = embeddings
         self._clock = clock
         self._ear = Ear(channel, on_cancel=self._interrupt)
+        self._outbox = Outbox(channel.send, patience_s=patience_s)
         self._long: frozenset[int] = frozenset()
 
     def run(self) -> None:
@@ -93,16 +98,17 @@ class EngineLoop:
         Where there is work of both kinds, steps of generation and of embedding take turns.
         """
         while True:
-            reports: list[Report] = []
             for command in self._ear.drain(block=not self._has_work):
-                reports += self._handle(command)
-            reports += self._scheduler.expire()
+                self._outbox.add(self._handle(command))
+            self._outbox.add(self._scheduler.expire())
             if self._runner is not None and self._scheduler.has_work:
-                reports += self._step(self._runner)
+                self._outbox.add(self._step(self._runner))
             if self._embeddings is not None and self._embeddings.has_work:
-                reports += self._embeddings.step()
-            if reports:
-                self._channel.send(reports)
+                self._outbox.add(self._embeddings.step())
+            if self._has_work:
+                self._outbox.send_urgent()
+            else:
+                self._outbox.send()
 
     @property
     def _has_work(self) -> bool:
@@ -114,8 +120,11 @@ class EngineLoop:
         self._long = frozenset(
             item.sequence.call for item in batch.items if item.count >= _LONG_TOKENS
         )
+        if batch.num_tokens - len(batch.items) >= _LONG_TOKENS:
+            # It takes longer than those before, and nobody is to wait for a prompt of others.
+            self._outbox.send()
         try:
-            tokens = runner.execute(batch)
+            runner.compute(batch)
         except Interrupted:
             return []
         except NoCells:
@@ -125,7 +134,8 @@ class EngineLoop:
             return []
         finally:
             self._long = frozenset()
-        return self._scheduler.update(batch, tokens)
+        self._outbox.step_computed()
+        return self._scheduler.update(batch, runner.pick(batch))
 
     def _interrupt(self, call: int | None) -> None:
         """Ends the step that runs if it is a long one for `call`, or for nobody any more. If it has

@@ -1,10 +1,11 @@
-"""Computes a batch with llama.cpp: one decode, then a token for every sequence that is due one."""
+"""Computes a batch with llama.cpp: one decode; then picks a token for every sequence that is due
+one."""
 
 import math
 import time
 from typing import assert_never
 
-from corral_server.engine.batch import Batch, Forget, Operation, Restore, Save, Share
+from corral_server.engine.batch import Batch, BatchItem, Forget, Operation, Restore, Save, Share
 from corral_server.engine.crew import Crew
 from corral_server.engine.picker import Picker
 from corral_server.engine.sequence import Sequence
@@ -37,29 +38,34 @@ class LlamaRunner:
         """What picks this request's tokens; None where the likeliest one is all it takes."""
         return make_sampler(request, prompt, self._vocabulary)
 
-    def execute(self, batch: Batch) -> list[int]:
-        """One token for each item that closes its gap, in order.
-
-        Raises NoCells or Interrupted (nothing computed, the operations are done), or DecodeFailed.
-        """
+    def compute(self, batch: Batch) -> None:
+        """One decode. Raises NoCells or Interrupted (nothing computed, the operations are done), or
+        DecodeFailed."""
         for operation in batch.operations:
             self._carry_out(operation)
         self._rows.clear()
-        due: list[tuple[Sequence, int]] = []
         for item in batch.items:
-            row = self._add(item.sequence, item.count, wanted=item.closes_gap)
-            if item.closes_gap:
-                due.append((item.sequence, row))
+            self._add(item)
         try:
-            self._decode(sum(item.count for item in batch.items))
+            self._decode()
         except Interrupted:
             for item in batch.items:
                 assert item.sequence.slot is not None
                 self._context.forget(item.sequence.slot, item.sequence.num_computed)
             raise
+
+    def pick(self, batch: Batch) -> list[int]:
+        """One token for each item of the batch just computed that closes its gap, in order."""
+        due: list[tuple[Sequence, int]] = []
+        rows = 0
+        for item in batch.items:
+            rows += item.count
+            if item.closes_gap:
+                due.append((item.sequence, rows - 1))
         return self._picker.pick(self._context, due) if due else []
 
-    def _decode(self, num_tokens: int) -> None:
+    def _decode(self) -> None:
+        num_tokens = len(self._rows)
         self._context.use_threads(self._crew.size(num_tokens))
         began, computed = time.perf_counter(), time.thread_time()
         self._context.decode(self._rows)
@@ -70,7 +76,7 @@ class LlamaRunner:
         )
 
     def interrupt(self) -> None:
-        """Ends an `execute` that runs on another thread."""
+        """Ends a `compute` that runs on another thread."""
         self._context.interrupt()
 
     def _carry_out(self, operation: Operation) -> None:
@@ -86,14 +92,14 @@ class LlamaRunner:
             case _:
                 assert_never(operation)
 
-    def _add(self, sequence: Sequence, count: int, *, wanted: bool) -> int:
+    def _add(self, item: BatchItem) -> None:
+        sequence, start = item.sequence, item.sequence.num_computed
         assert sequence.slot is not None
-        start = sequence.num_computed
-        return self._rows.add(
-            sequence.tokens[start : start + count],
+        self._rows.add(
+            sequence.tokens[start : start + item.count],
             position=start,
             sequence=sequence.slot,
-            wanted=wanted,
+            wanted=item.closes_gap,
         )
 
 
