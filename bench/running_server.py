@@ -64,7 +64,8 @@ def running_server(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        # Compiled modules stay, as on a user's machine, so that a second start is one.
+        env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": ""},
     )
     server = RunningServer(process)
     reader = threading.Thread(target=server.read_output)

@@ -203,7 +203,7 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_serve_comes_from_another_distribution(
+def test_a_command_may_come_from_another_distribution(
     corral: Corral, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     install(tmp_path, "herd = herd_plugin:herd")
@@ -246,10 +246,12 @@ def test_a_plugin_that_cannot_be_loaded_breaks_only_itself(
     assert corral("--help").code == 0
 
 
-def test_serve_without_the_server_says_how_to_get_it(
-    corral: Corral,
+@pytest.mark.parametrize("command", ["serve", "config"])
+def test_without_the_server_its_commands_say_how_to_get_it(
+    corral: Corral, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    result = corral("serve")
+    monkeypatch.setattr("corral.cli.app.SERVER", "a_server_that_is_not_here")
+    result = corral(command)
     assert result.code == 1
     assert "pip install corral-server" in result.err
 

@@ -100,9 +100,17 @@ def test_the_command_line_imports_no_command_before_it_is_run() -> None:
     assert not {"grpc", "prompt_toolkit"} & modules_after("import corral.cli.app")
 
 
+def test_the_server_s_commands_are_found_without_asking_all_distributions() -> None:
+    imported = modules_after(
+        "from corral.cli.app import Commands; Commands(name='corral').get_command(None, 'serve')"
+    )
+    assert "corral_server.cli.serving" in imported
+    assert not {"importlib.metadata", "grpc"} & imported
+
+
 def modules_after(statement: str) -> set[str]:
-    """The top-level modules that a process has imported after `statement`."""
-    code = f"{statement}; import sys; print(*{{m.partition('.')[0] for m in sys.modules}})"
+    """The modules that a process has imported after `statement`."""
+    code = f"{statement}; import sys; print(*sys.modules)"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(shown.stdout.split())
 

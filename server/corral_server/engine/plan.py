@@ -3,8 +3,6 @@
 import os
 from dataclasses import dataclass, replace
 
-import psutil
-
 from corral_server.config import GENERATIVE, Capability, Mode, Pooling
 from corral_server.ipc.messages import Start
 from corral_server.llama.context import ContextOptions
@@ -140,4 +138,6 @@ def _rounded(size: int) -> int:
 
 def _physical_cores() -> int:
     """The physical cores, but no more than this process may use."""
+    import psutil  # 10 ms of an engine's start, where nobody has said how many
+
     return min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))

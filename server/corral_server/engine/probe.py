@@ -49,9 +49,7 @@ def probe(files: ModelFiles, start: Start) -> tuple[Plan, tuple[DeviceFootprint,
         footprint.add_weights(log, files.tensor_bytes | adapters)
         # What else a model is made of is really there, and will be again.
         footprint.ram.compute += max(resident_bytes() - before, 0)
-        plan = _plan(start, options, model)
-        for context in plan.contexts:
-            measure_context(model, context, footprint)
+        plan = _plan(start, options, model, footprint)
         cache_bytes = sum(taken.cache for taken in footprint.devices.values())
         host_bytes = plan_host_cache(start, model, cache_bytes=cache_bytes)
         holds_all = footprint.ram.cache == cache_bytes <= host_bytes
@@ -73,11 +71,17 @@ def _blank(files: ModelFiles, footprint: Footprint) -> BlankVocabulary | None:
     return BlankVocabulary(header.architecture, header.vocab_size)
 
 
-def _plan(start: Start, options: ModelOptions, model: LlamaModel) -> Plan:
-    """Raises CapabilityNotSupported if the model cannot do what it is to be loaded for."""
-    # The smallest context there is tells what kind of model this is.
-    smallest = plan_generation(start, model, size=1)
-    kind = measure_context(model, smallest, Footprint())
+def _plan(start: Start, options: ModelOptions, model: LlamaModel, footprint: Footprint) -> Plan:
+    """Adds what the contexts of the plan take to `footprint`.
+
+    Raises CapabilityNotSupported if the model cannot do what it is to be loaded for.
+    """
+    generation = plan_generation(start, model) if wants_generation(start) else None
+    # A context tells what kind of model this is; where none generates, the smallest there is.
+    if generation is not None:
+        kind = measure_context(model, generation, footprint)
+    else:
+        kind = measure_context(model, plan_generation(start, model, size=1), Footprint())
     if kind.has_cache and not model.can_generate:
         raise CapabilityNotSupported("encoder-decoder models are not supported")
     if wants_generation(start) and not kind.has_cache:
@@ -86,11 +90,13 @@ def _plan(start: Start, options: ModelOptions, model: LlamaModel) -> Plan:
         )
     in_parts = kind.is_causal and kind.has_cache
     embedding = plan_embedding(start, model, in_parts=in_parts)
+    if wants_embedding(start):
+        measure_context(model, embedding, footprint)
     longest = embedding.context_size if in_parts else embedding.batch_size
     return Plan(
         model=options,
         mode=start.mode,
-        generation=plan_generation(start, model) if wants_generation(start) else None,
+        generation=generation,
         embedding=embedding if wants_embedding(start) else None,
         embedding_limit=min(longest, model.trained_context),
         pooling=start.options.pooling or model.own_pooling or Pooling.MEAN,

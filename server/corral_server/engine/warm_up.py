@@ -57,20 +57,18 @@ def warm_up(plan: Plan, weights: Weights, resources: ExitStack) -> WarmContexts:
 
 
 def _warm_generation(context: LlamaContext, model: LlamaModel, options: ContextOptions) -> int:
-    """Computes a short prompt and a row for every slot, and draws a token for each.
+    """Computes a short prompt, and draws a token behind it as often as there are slots.
 
-    Returns the memory of the process at its height.
+    llama.cpp has written to the outputs of all slots when it made the context, so those of the
+    others need not be computed. Returns the memory of the process at its height.
     """
     vocabulary = model.vocabulary
     token = next(iter(vocabulary.end_tokens), 0)
     rows = LlamaBatch(options.batch_size)
-    prompt = [token] * _prompt_tokens(options)
-    wanted = [rows.add(prompt, position=0, sequence=0, wanted=True)]
-    for slot in range(1, options.slots):
-        wanted.append(rows.add([token], position=0, sequence=slot, wanted=True))
+    row = rows.add([token] * _prompt_tokens(options), position=0, sequence=0, wanted=True)
     context.decode(rows)
     with ExitStack() as samplers:
-        for row in wanted:
+        for _ in range(options.slots):
             sampler = LlamaSampler(SamplingParams(), vocab_size=vocabulary.size, bias={})
             samplers.callback(sampler.close)
             sampler.sample(context, row)
@@ -78,8 +76,7 @@ def _warm_generation(context: LlamaContext, model: LlamaModel, options: ContextO
 
 
 def _prompt_tokens(options: ContextOptions) -> int:
-    """A short prompt beside a row for every other slot."""
-    return min(_PROMPT_TOKENS, options.batch_size - options.slots + 1)
+    return min(_PROMPT_TOKENS, options.batch_size)
 
 
 def _can_truncate(context: LlamaContext, length: int) -> bool:
