@@ -4,6 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corral_server.config import Pooling
 from corral_server.engine.embedding_job import EmbeddingBatch, EmbeddingJob
@@ -119,6 +121,38 @@ def test_what_did_not_fit_comes_first_in_the_next_step() -> None:
     assert steps.step()[0] == (2, 15)
 
 
+def test_inputs_of_an_only_call_overtake_each_other_to_fill_a_batch() -> None:
+    steps = Steps()
+    steps.add(1, 9, 8, 8, 7)
+    assert steps.step() == [(1, 9), (1, 7)]
+    assert steps.step() == [(1, 8), (1, 8)]
+    assert steps.answers[1] == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_no_input_overtakes_another_while_a_second_call_waits_for_its_turn() -> None:
+    steps = Steps()
+    steps.add(1, 9, 8, 7)
+    steps.add(2, 5, 2)
+    assert steps.step() == [(1, 9), (2, 5), (2, 2)]
+
+
+def test_calls_that_may_not_mix_are_no_reason_to_leave_a_batch_half_empty() -> None:
+    steps = Steps(one_call_at_a_time=True)
+    steps.add(1, 9, 8, 7)
+    steps.add(2, 5)
+    assert steps.step() == [(1, 9), (1, 7)]
+
+
+def test_vectors_are_told_in_the_order_of_their_inputs() -> None:
+    steps = Steps()
+    steps.add(1, 9, 12, 7, 1)
+    steps.now += 1
+    assert steps.step() == [(1, 9), (1, 7)]
+    assert steps.answers[1] == [0.0]
+    steps.run()
+    assert steps.answers[1] == [0.0, 1.0, 2.0, 3.0]
+
+
 def test_sequences_bound_a_step_too() -> None:
     steps = Steps(sequences=2)
     steps.add(1, 1, 1, 1)
@@ -157,6 +191,24 @@ def test_a_long_input_and_others_never_outgrow_the_cells() -> None:
     steps.add(2, *[3] * 20)
     steps.run()
     assert sorted(steps.ended) == [1, 2]
+
+
+CALLS = st.lists(st.lists(st.integers(1, 40), min_size=1, max_size=8), min_size=1, max_size=5)
+
+
+@given(CALLS, st.booleans(), st.sampled_from([40, 64]), st.integers(1, 4))
+def test_every_call_has_its_vectors_in_order_whatever_comes_with_it(
+    calls: list[list[int]], one_call_at_a_time: bool, cells: int, sequences: int
+) -> None:
+    steps = Steps(cells=cells, sequences=sequences, one_call_at_a_time=one_call_at_a_time)
+    for call, lengths in enumerate(calls):
+        steps.add(call, *lengths)
+    while steps.scheduler.has_work:
+        steps.now += 0.06
+        assert steps.num_steps <= sum(map(sum, calls))
+        steps.step()
+    assert steps.counts == dict(enumerate(calls))
+    assert steps.answers == {call: list(range(len(calls[call]))) for call in range(len(calls))}
 
 
 def test_a_cancelled_call_is_gone_at_once() -> None:

@@ -1,7 +1,8 @@
 """Decides which inputs become vectors in each step. Knows tokens and sequences, not llama.cpp.
 
 Inputs are whole texts, mostly short. A step takes as many as fit one batch, from all calls in turn,
-so a call of one input does not wait for a call of thousands.
+so a call of one input does not wait for a call of thousands. Where there is one call only, its
+inputs overtake each other to fill batches to the brim.
 """
 
 import time
@@ -14,6 +15,7 @@ from corral_server.engine.embedding_job import (
     EmbeddingItem,
     EmbeddingJob,
 )
+from corral_server.engine.packing import best_fit
 from corral_server.engine.pooling import Pool, Vectors
 from corral_server.errors import QueueFull
 from corral_server.ipc.messages import Embedded
@@ -22,10 +24,13 @@ from corral_server.ipc.messages import Embedded
 # millisecond each, on the cores that compute: with one for each step, 3 % of all time.
 _TELL_S = 0.1
 
+# How many inputs of a call one may overtake, at most.
+_WINDOW = 64
+
 
 class EmbeddingScheduler:
     """An input that is longer than a batch is computed in parts, one such input at a time and with
-    half of each batch while others wait. A call's inputs end in their order."""
+    half of each batch while others wait. A call is told its vectors in their order."""
 
     def __init__(
         self,
@@ -100,7 +105,7 @@ class EmbeddingScheduler:
             item.input.pool.add(vectors)
             item.input.num_computed += item.count
             if item.input.gap == 0:
-                item.input.job.untold.append(item.input)
+                item.input.job.untold[item.input.number] = item.input
                 self._release(item.input)
         if self._long is not None and self._long.gap == 0:
             if self._long.job.has_more:
@@ -116,41 +121,44 @@ class EmbeddingScheduler:
         passed: list[EmbeddingJob] = []
         while self._queue and self._free and budget > 0:
             job = self._queue.popleft()
-            count = self._fitting(job, budget)
-            if count == 0:
+            items = self._take(job, budget)
+            if not items:
                 passed.append(job)
                 continue
-            batch.items.append(EmbeddingItem(self._start(job), count))
-            budget -= count
+            batch.items += items
+            budget -= sum(item.count for item in items)
             if job.has_more and (self._long is None or self._long.job is not job):
                 self._queue.append(job)
         self._queue.extendleft(reversed(passed))
 
-    def _fitting(self, job: EmbeddingJob, budget: int) -> int:
-        """How many tokens of the job's next input this step computes: all, or those of a first
-        part, or none."""
+    def _take(self, job: EmbeddingJob, budget: int) -> list[EmbeddingItem]:
+        """What this step computes of `job`: its next input, and others beside it where no call
+        waits for its turn; the first part of one that is longer than a batch; or nothing."""
         if self._one_call_at_a_time and job is not next(iter(self._jobs.values())):
-            return 0
-        length = len(job.next_input)
-        if length <= budget:
-            return length
-        is_first = budget == self._batch_tokens
-        return budget if is_first and length > self._batch_tokens else 0
+            return []
+        (length,) = job.next_lengths(1)
+        if length > budget:
+            if length <= self._batch_tokens or budget < self._batch_tokens:
+                return []
+            (self._long,) = self._start(job, [0])
+            return [EmbeddingItem(self._long, budget)]
+        is_alone = self._one_call_at_a_time or not self._queue
+        most = min(len(self._free), _WINDOW) if is_alone else 1
+        started = self._start(job, best_fit(job.next_lengths(most), budget))
+        return [EmbeddingItem(input, input.gap) for input in started]
 
-    def _start(self, job: EmbeddingJob) -> EmbeddingInput:
-        started = EmbeddingInput(job, job.next_input, self._free.pop(0), Pool(job.pooling))
-        job.num_taken += 1
-        if len(started.tokens) > self._batch_tokens:
-            self._long = started
-        return started
+    def _start(self, job: EmbeddingJob, positions: list[int]) -> list[EmbeddingInput]:
+        numbers = job.take(positions)
+        return [
+            EmbeddingInput(job, number, self._free.pop(0), Pool(job.pooling)) for number in numbers
+        ]
 
     def _release(self, input: EmbeddingInput) -> None:
         self._free.append(input.sequence)
         self._emptied.append(input.sequence)
 
     def _tell(self, job: EmbeddingJob, now: float) -> Embedded:
-        inputs, job.untold, job.told_at = job.untold, [], now
-        job.num_told += len(inputs)
+        inputs, job.told_at = job.tell(), now
         is_last = job.num_told == len(job.inputs)
         if is_last:
             del self._jobs[job.call]
@@ -165,4 +173,4 @@ class EmbeddingScheduler:
 
 
 def _is_due(job: EmbeddingJob, now: float) -> bool:
-    return job.is_computed or (bool(job.untold) and now - job.told_at >= _TELL_S)
+    return job.is_computed or (job.has_news and now - job.told_at >= _TELL_S)
