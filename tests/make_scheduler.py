@@ -36,13 +36,15 @@ def make_scheduler(
     policy: Policy | None = None,
     host_bytes: int = 0,
     target_s: float = 60.0,
+    pace: Pace | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Scheduler:
-    """With a `target_s` that no step takes, prompts may fill every batch."""
+    """With a `target_s` that no step takes, prompts may fill every batch. `pace`: by default one
+    that has seen nothing."""
     return Scheduler(
         slots=slots,
         cache=make_cache(cells=cells, slots=slots, kept=kept, policy=policy, host_bytes=host_bytes),
-        pace=Pace(target_s=target_s, batch_tokens=batch_tokens),
+        pace=pace or Pace(target_s=target_s, batch_tokens=batch_tokens),
         max_waiting=max_waiting,
         clock=clock,
     )

@@ -94,8 +94,7 @@ class ScriptedRunner:
 
     def compute(self, batch: Batch) -> None:
         self.before_step()
-        for operation in batch.operations:
-            self._carry_out(operation)
+        self.carry_out(batch.operations)
         if batch.num_tokens + self.num_cells > self._num_cells:
             raise NoCells
         self._picked = []
@@ -112,6 +111,10 @@ class ScriptedRunner:
 
     def pick(self, batch: Batch) -> list[int]:
         return self._picked
+
+    def carry_out(self, operations: list[Operation]) -> None:
+        for operation in operations:
+            self._carry_out(operation)
 
     def _carry_out(self, operation: Operation) -> None:
         match operation:

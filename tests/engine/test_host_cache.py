@@ -1,6 +1,10 @@
 """What is kept in host memory, for how long, and what of it helps."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from corral_server.engine.host_cache import HostCache
+from corral_server.engine.prefix_tree import common_length
 
 
 def cache_of(*texts: str, budget: int = 100, whole: bool = False, scope: str = "") -> HostCache:
@@ -74,3 +78,18 @@ def test_an_entry_that_was_never_filled_is_dropped() -> None:
     cache.reserve("", [1, 2, 3])
     cache.settle()
     assert cache.find("", [1, 2, 3]) is None
+
+
+TEXTS = st.text("ab", min_size=1, max_size=8)
+
+
+@given(st.lists(TEXTS, max_size=12), TEXTS, st.booleans())
+def test_nothing_that_was_saved_shares_more_than_what_is_found(
+    texts: list[str], wanted: str, whole: bool
+) -> None:
+    cache = cache_of(*texts, budget=200, whole=whole)
+    shared = [common_length(text, wanted) for text in texts if not whole or wanted.startswith(text)]
+    longest = max(shared, default=0)
+    result = found(cache, wanted)
+    assert (result[1] if result else 0) == longest
+    assert result is None or result[0][:longest] == wanted[:longest]

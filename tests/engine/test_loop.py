@@ -1,6 +1,7 @@
 """The engine between its channel and its runner: every command answered, every token told."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from corral_server.engine.batch import Batch
 from corral_server.engine.loop import EngineLoop
+from corral_server.engine.pace import Pace
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.errors import (
     ChatTemplateFailed,
@@ -75,22 +77,25 @@ def running(
     vocabulary: ScriptedVocabulary | None = None,
     batch_tokens: int = 16,
     patience_s: float = 0.0,
+    pace: Pace | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[EnginePeer]:
     """A loop in a thread until the end of the block, when its channel closes and so it ends. By
-    default no token waits for the next step."""
+    default no token waits for the next step, and no step for anybody."""
     peer, theirs = EnginePeer.pair()
     channel = Channel(theirs)
     vocabulary = vocabulary or ScriptedVocabulary()
     loop = EngineLoop(
         channel,
         scheduler=make_scheduler(
-            slots=slots, cells=cells, batch_tokens=batch_tokens, max_waiting=max_waiting
+            slots=slots, cells=cells, batch_tokens=batch_tokens, max_waiting=max_waiting, pace=pace
         ),
         runner=runner or ScriptedRunner(),
         encoder=PromptEncoder(vocabulary, template="{{ messages[0].content }}", tool_template=None),
         vocabulary=vocabulary,
         sequence_limit=LIMIT,
         patience_s=patience_s,
+        clock=clock,
     )
     ends: list[BaseException] = []
 
@@ -222,6 +227,22 @@ def test_no_token_waits_for_a_step_with_a_prompt() -> None:
         assert calls_of(told).count(1) == 1 + runner.num_steps  # Started, and all there was
         runner.let_through.set()
         peer.answers(1)
+
+
+def test_requests_that_come_one_by_one_begin_in_one_step_if_it_is_a_long_one() -> None:
+    pace = Pace(target_s=60.0, batch_tokens=16)
+    pace.learn(0.4, num_answers=0, prompt_tokens=16)
+    coming = [submit(call, max_tokens=1) for call in (2, 3)]
+
+    def clock() -> float:
+        """Stands still; whoever looks at it hears of one more request."""
+        if coming:
+            peer.send(coming.pop(0))
+        return 0.0
+
+    with running(pace=pace, clock=clock) as peer:
+        peer.send(submit(1, max_tokens=1))
+        assert set(calls_of(peer.frame())) == {1, 2, 3}
 
 
 @pytest.mark.parametrize("patience_s", [0.0, DEADLINE_S])

@@ -74,3 +74,12 @@ def test_a_slower_machine_is_noticed_within_a_few_steps() -> None:
 def test_no_step_is_larger_than_a_batch() -> None:
     pace = taught(target_s=60.0)
     assert pace.prompt_tokens(num_answers=12) == 500
+
+
+def test_a_step_of_prompts_alone_takes_its_own_time_and_that_of_its_tokens() -> None:
+    pace = Pace(target_s=0.1, batch_tokens=512)
+    assert pace.duration_s(100) == 0.0
+    for tokens in (64, 100, 200):
+        pace.learn(0.006 + 0.0004 * tokens, num_answers=0, prompt_tokens=tokens)
+    assert pace.duration_s(100) == pytest.approx(0.046)
+    assert pace.duration_s(10_000) == pytest.approx(0.006 + 0.0004 * 512)

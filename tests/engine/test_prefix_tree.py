@@ -39,6 +39,14 @@ def test_a_match_is_never_longer_than_what_was_asked() -> None:
     assert tree_of(s0="abcdef").match("", list(b"abc")).length == 3
 
 
+def test_sequences_are_covered_by_what_begins_with_all_of_theirs() -> None:
+    tree = tree_of(s0="abcd", s1="ab", s2="abxy")
+    assert tree.covered("", list(b"abcdz")) == [B, A]
+    assert tree.covered("", list(b"abc")) == [B]
+    assert tree.covered("", list(b"a")) == []
+    assert tree.covered("other", list(b"abcd")) == []
+
+
 def test_scopes_share_nothing() -> None:
     tree = PrefixTree()
     hold(tree, A, "secret", scope="one")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corral_server.engine.batch import Batch, Forget
+from corral_server.engine.batch import Batch, Forget, Operation, Save
 from corral_server.engine.kv_cache import Policy
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Sequence
@@ -75,6 +75,15 @@ class Bench:
         for output in computed(self.scheduler, self.runner, batch):
             if isinstance(output.event, Finished):
                 self.finished[output.call] = output.event
+
+    def spare(self) -> list[Operation]:
+        """Lets it do all there is to do while nothing runs; what that was."""
+        done: list[Operation] = []
+        while operations := self.scheduler.spare():
+            self.runner.carry_out(operations)
+            self.scheduler.settle()
+            done += operations
+        return done
 
     def run(self, *, steps: int = 1000) -> None:
         for _ in range(steps):
@@ -453,6 +462,20 @@ def test_what_leaves_the_cache_comes_back_from_host_memory() -> None:
     assert bench.finished[3].cached_tokens == 100
 
 
+def test_what_will_have_to_leave_the_cache_is_copied_while_nothing_runs() -> None:
+    policy = Policy(least_share=0.0, most_share=0.0)
+    bench = make_bench(cells=2000, batch_tokens=1000, policy=policy, host_bytes=2000)
+    for call, length in enumerate((100, 100, 600), start=1):
+        bench.add(call, length, max_tokens=1)
+    bench.run()
+    copied = bench.spare()
+    assert [type(operation) for operation in copied] == [Save, Save]  # the long one in its time
+    assert bench.scheduler.load(0).cells_cached == 800
+    bench.add(4, 1)
+    saved = [each for each in bench.scheduler.schedule().operations if isinstance(each, Save)]
+    assert [len(operation.entry.tokens) for operation in saved] == [600]
+
+
 def kept_beside_another(policy: Policy) -> int:
     """Cells of finished sequences that stay where prompts are found, beside one that runs."""
     bench = make_bench(cells=1000, batch_tokens=300, policy=policy, host_bytes=2000)
@@ -787,6 +810,8 @@ def test_any_schedule_is_fair_bounded_and_loses_nothing(
             alive[:] = [sequence for sequence in alive if sequence.call not in bench.finished]
             if not bench.scheduler.has_unsettled:
                 assert bench.runner.num_cells == load.cells_used + load.cells_cached <= cells
+        else:
+            bench.spare()
         steps += 1
         bench.now += 1.0
 

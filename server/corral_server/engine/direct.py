@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from corral_server.engine.batch import Batch
+from corral_server.engine.batch import Batch, Operation
 from corral_server.engine.crew import Crew
 from corral_server.engine.kv_cache import KvCache, Policy
 from corral_server.engine.pace import Pace
@@ -53,15 +53,18 @@ class DirectRunner:
 
     def compute(self, batch: Batch) -> None:
         """As LlamaRunner does; a batch of nothing only ends the request before."""
-        if batch.operations:
-            # With nothing kept and nothing shared, all there is to do is to empty the slot.
-            self.close()
-            batch.operations.clear()
+        self.carry_out(batch.operations)
+        batch.operations.clear()
         if not batch.items:
             return
         if self._runner is None:
             self._runner = self._open(batch.items[0].sequence)
         self._runner.compute(batch)
+
+    def carry_out(self, operations: list[Operation]) -> None:
+        """With nothing kept and nothing shared, all there is to do is to empty the slot."""
+        if operations:
+            self.close()
 
     def pick(self, batch: Batch) -> list[int]:
         """As LlamaRunner does."""

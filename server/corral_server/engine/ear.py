@@ -24,21 +24,27 @@ class Ear:
         self._heard: queue.SimpleQueue[list[Command] | ChannelClosed] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def drain(self, *, block: bool) -> list[Command]:
-        """All commands that have arrived; with `block`, waits for at least one. Raises
-        ChannelClosed."""
+    def drain(self, *, wait_s: float | None) -> list[Command]:
+        """All commands that have arrived. Where none has, waits so many seconds for one, and as
+        long as it takes if that is None. Raises ChannelClosed."""
         if self._thread.ident is None:
             self._thread.start()
         if self._heard.empty():
             # The thread may not have got round to what is there already.
             self._read()
-        commands: list[Command] = []
-        while (block and not commands) or not self._heard.empty():
-            heard = self._heard.get()
-            if isinstance(heard, ChannelClosed):
-                raise heard
-            commands += heard
+        commands = self._next(wait_s)
+        while not self._heard.empty():
+            commands += self._next(0.0)
         return commands
+
+    def _next(self, wait_s: float | None) -> list[Command]:
+        try:
+            heard = self._heard.get(timeout=wait_s)
+        except queue.Empty:
+            return []
+        if isinstance(heard, ChannelClosed):
+            raise heard
+        return heard
 
     def _watch(self) -> None:
         is_open = True

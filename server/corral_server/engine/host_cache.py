@@ -3,8 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
-from corral_server.engine.prefix_tree import common_length
+from corral_server.engine.prefix_tree import Match, PrefixTree
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +32,9 @@ class HostCache:
     def __init__(self, *, budget_bytes: int, whole: bool) -> None:
         self._budget = budget_bytes
         self._whole = whole
+        self._tree = PrefixTree()
         self._entries: OrderedDict[int, Entry] = OrderedDict()
+        self._keys = count()
 
     @property
     def num_bytes(self) -> int:
@@ -39,43 +42,49 @@ class HostCache:
 
     def find(self, scope: str, tokens: Sequence[int]) -> Found | None:
         """The entry that shares the longest beginning with `tokens`."""
-        best: Found | None = None
-        for entry in self._entries.values():
-            if entry.scope != scope:
-                continue
-            length = common_length(entry.tokens, tokens)
-            if self._whole and length < len(entry.tokens):
-                continue
-            if length > (best.length if best else 0):
-                best = Found(entry, length)
-        if best is not None:
-            self._entries.move_to_end(id(best.entry))
-        return best
+        best = self._best(scope, tokens)
+        if best.sequence is None:
+            return None
+        self._entries.move_to_end(best.sequence)
+        return Found(self._entries[best.sequence], best.length)
 
     def reserve(self, scope: str, tokens: list[int]) -> Entry | None:
         """A place for the state behind `tokens`, to be filled; None if it is known already. What
         the new entry covers goes."""
-        covered: list[int] = []
-        for key, entry in self._entries.items():
-            if entry.scope != scope:
-                continue
-            length = common_length(entry.tokens, tokens)
-            if length == len(tokens) and (not self._whole or length == len(entry.tokens)):
-                self._entries.move_to_end(key)
-                return None
-            if length == len(entry.tokens) and not self._whole:
-                covered.append(key)
-        for key in covered:
-            del self._entries[key]
-        made = Entry(scope, tokens)
-        self._entries[id(made)] = made
-        return made
+        best = self._best(scope, tokens)
+        if best.sequence is not None and best.length == len(tokens):
+            self._entries.move_to_end(best.sequence)
+            return None
+        if not self._whole:
+            for key in self._tree.covered(scope, tokens):
+                self._drop(key)
+        return self._add(Entry(scope, tokens))
 
     def settle(self) -> None:
         """Drops what was used longest ago until the rest fits, and entries that stayed empty."""
         for key in [key for key, entry in self._entries.items() if not entry.state]:
-            del self._entries[key]
+            self._drop(key)
         total = self.num_bytes
         while total > self._budget:
-            _, oldest = self._entries.popitem(last=False)
-            total -= len(oldest.state)
+            oldest = next(iter(self._entries))
+            total -= len(self._entries[oldest].state)
+            self._drop(oldest)
+
+    def _best(self, scope: str, tokens: Sequence[int]) -> Match:
+        if not self._whole:
+            return self._tree.match(scope, tokens)
+        covered = self._tree.covered(scope, tokens)
+        if not covered:
+            return Match(0, None)
+        return Match(self._tree.length(covered[-1]), covered[-1])
+
+    def _add(self, entry: Entry) -> Entry:
+        key, known = next(self._keys), self._tree.match(entry.scope, entry.tokens).length
+        self._tree.attach(key, entry.scope, entry.tokens[:known])
+        self._tree.extend(key, entry.tokens[known:])
+        self._entries[key] = entry
+        return entry
+
+    def _drop(self, key: int) -> None:
+        self._tree.remove(key)
+        del self._entries[key]

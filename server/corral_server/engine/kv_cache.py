@@ -19,6 +19,9 @@ WORTH_SHARING = 32
 # Cells are taken from the kept in pieces, so that a growing answer does not ask at every token.
 _PIECE = 64
 
+# What takes longer to copy than a request should wait is copied when it has to be.
+_SOON_COPIED = 512
+
 # How the share of kept cells changes with a prompt that was found there, and with one that was not.
 # After one that was, it is at least so much.
 _GROWS, _SHRINKS, _FOUND_SHARE = 2.0, 0.8, 1 / 8
@@ -44,6 +47,11 @@ class Policy:
     def shares(self) -> bool:
         return self.keeps and not self.whole
 
+    @property
+    def gives_all_up(self) -> bool:
+        """Whether finished sequences leave as soon as others run."""
+        return self.shares and self.most_share == 0.0
+
 
 class KvCache:
     """`slots` ids, of which running sequences use some and kept ones the others."""
@@ -59,6 +67,7 @@ class KvCache:
         self._kept: OrderedDict[int, str] = OrderedDict()
         self._scopes: dict[int, str] = {}
         self._operations: list[Operation] = []
+        self._uncopied: set[int] = set()
         self._kept_share = policy.most_share
 
     @property
@@ -147,6 +156,8 @@ class KvCache:
         """`slot` runs no more. What it holds stays, unless others hold it too."""
         if self.shares and not self._tree.is_covered(slot):
             self._kept[slot] = self._scopes.pop(slot)
+            if self._policy.gives_all_up and self._tree.length(slot) <= _SOON_COPIED:
+                self._uncopied.add(slot)
             return
         if self.wants_checkpoints:
             self.checkpoint(slot)
@@ -156,6 +167,15 @@ class KvCache:
     def checkpoint(self, slot: int) -> None:
         """Copies what a running `slot` holds to host memory."""
         self._save(slot, self._scopes[slot])
+
+    def copy_ahead(self) -> None:
+        """Copies one of the kept sequences that will have to leave to host memory, so that it
+        leaves in no time."""
+        while self._uncopied:
+            slot = self._uncopied.pop()
+            if slot in self._kept:
+                self._save(slot, self._kept[slot])
+                return
 
     def make_room(self, count: int) -> int:
         """Gives up kept cells until `count` are free, if it can. Returns how many are free."""

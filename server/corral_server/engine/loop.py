@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
-from corral_server.engine.batch import Batch
+from corral_server.engine.batch import Batch, Operation
 from corral_server.engine.ear import Ear
 from corral_server.engine.embeddings import Embeddings
+from corral_server.engine.lull import lull_s
 from corral_server.engine.outbox import Outbox
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.engine.scheduler import Scheduler
@@ -56,6 +57,8 @@ class Runner(Protocol):
 
     def sampler(self, request: GenerationRequest, prompt: list[int]) -> Sampler | None: ...
 
+    def carry_out(self, operations: list[Operation]) -> None: ...
+
     def compute(self, batch: Batch) -> None: ...
 
     def pick(self, batch: Batch) -> list[int]: ...
@@ -98,8 +101,7 @@ class EngineLoop:
         Where there is work of both kinds, steps of generation and of embedding take turns.
         """
         while True:
-            for command in self._ear.drain(block=not self._has_work):
-                self._outbox.add(self._handle(command))
+            self._hear()
             self._outbox.add(self._scheduler.expire())
             if self._runner is not None and self._scheduler.has_work:
                 self._outbox.add(self._step(self._runner))
@@ -114,6 +116,33 @@ class EngineLoop:
     def _has_work(self) -> bool:
         embeds = self._embeddings is not None and self._embeddings.has_work
         return embeds or self._scheduler.has_work
+
+    def _hear(self) -> None:
+        """Takes in what has arrived. Without work it waits for some, and for what comes with it."""
+        if self._has_work:
+            self._take_in(self._ear.drain(wait_s=0.0))
+            return
+        self._take_in(self._listen(wait_s=None))
+        began = self._clock()
+        while wait_s := lull_s(self._scheduler.first_step_s(), waited_s=self._clock() - began):
+            commands = self._listen(wait_s=wait_s)
+            if not commands:
+                return
+            self._take_in(commands)
+
+    def _listen(self, *, wait_s: float | None) -> list[Command]:
+        """As Ear.drain, but puts the time to use."""
+        while not (commands := self._ear.drain(wait_s=0.0)):
+            operations = self._scheduler.spare()
+            if self._runner is None or not operations:
+                return self._ear.drain(wait_s=wait_s)
+            self._runner.carry_out(operations)
+            self._scheduler.settle()
+        return commands
+
+    def _take_in(self, commands: list[Command]) -> None:
+        for command in commands:
+            self._outbox.add(self._handle(command))
 
     def _step(self, runner: Runner) -> list[Output]:
         batch = self._scheduler.schedule()

@@ -50,6 +50,14 @@ class Pace:
             spare_s = self.target_s * _ALONE - step_s
         return min(max(int(spare_s / token_s), _FEWEST_TOKENS), most)
 
+    def duration_s(self, prompt_tokens: int) -> float:
+        """How long a step takes with so many tokens of prompts, or with as many of them as fit, and
+        no answers; 0 while that is not known."""
+        if not self._prompts:
+            return 0.0
+        step_s, _, token_s = self._costs()
+        return step_s + token_s * min(prompt_tokens, self._batch_tokens)
+
     def learn(self, took_s: float, *, num_answers: int, prompt_tokens: int) -> None:
         """A step with so many answers and tokens of prompts has taken `took_s`."""
         if prompt_tokens >= _FEWEST_TOKENS:

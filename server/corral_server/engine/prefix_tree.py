@@ -67,6 +67,20 @@ class PrefixTree:
                 break
         return Match(length, found.some_sequence() if found is not None else None)
 
+    def covered(self, scope: str, tokens: Sequence[int]) -> list[int]:
+        """The sequences of the scope all of whose tokens are the first of `tokens`, the shortest
+        first."""
+        node, length = self._roots.get(scope), 0
+        covered: list[int] = []
+        while node is not None:
+            covered += node.ends
+            node = node.children.get(tokens[length]) if length < len(tokens) else None
+            if node is not None:
+                reach = length + len(node.tokens)
+                node = node if node.tokens == list(tokens[length:reach]) else None
+                length = reach
+        return covered
+
     def attach(self, sequence: int, scope: str, tokens: Sequence[int]) -> None:
         """Lets `sequence` hold `tokens`, all of which are in the tree. It may hold the first of
         them already."""

@@ -41,8 +41,7 @@ class LlamaRunner:
     def compute(self, batch: Batch) -> None:
         """One decode. Raises NoCells or Interrupted (nothing computed, the operations are done), or
         DecodeFailed."""
-        for operation in batch.operations:
-            self._carry_out(operation)
+        self.carry_out(batch.operations)
         self._rows.clear()
         for item in batch.items:
             self._add(item)
@@ -79,18 +78,20 @@ class LlamaRunner:
         """Ends a `compute` that runs on another thread."""
         self._context.interrupt()
 
-    def _carry_out(self, operation: Operation) -> None:
-        match operation:
-            case Forget(slot, start, end):
-                self._context.forget(slot, start, end)
-            case Share(source, slot, start, end):
-                self._context.share(source, slot, start, end)
-            case Save(slot, entry):
-                entry.state = self._context.save(slot)
-            case Restore(entry, slot):
-                self._context.restore(slot, entry.state)
-            case _:
-                assert_never(operation)
+    def carry_out(self, operations: list[Operation]) -> None:
+        """Moves what is in the cache, in order."""
+        for operation in operations:
+            match operation:
+                case Forget(slot, start, end):
+                    self._context.forget(slot, start, end)
+                case Share(source, slot, start, end):
+                    self._context.share(source, slot, start, end)
+                case Save(slot, entry):
+                    entry.state = self._context.save(slot)
+                case Restore(entry, slot):
+                    self._context.restore(slot, entry.state)
+                case _:
+                    assert_never(operation)
 
     def _add(self, item: BatchItem) -> None:
         sequence, start = item.sequence, item.sequence.num_computed

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable
 
-from corral_server.engine.batch import Batch, BatchItem
+from corral_server.engine.batch import Batch, BatchItem, Operation
 from corral_server.engine.kv_cache import WORTH_SHARING, KvCache
 from corral_server.engine.pace import Pace
 from corral_server.engine.pause import moving_answers
@@ -84,6 +84,10 @@ class Scheduler:
             return 0, None
         return ahead, self._waiting.estimate_s(ahead, slots=self._slots)
 
+    def first_step_s(self) -> float:
+        """How long a step takes that begins with those that wait now; 0 while that is not known."""
+        return self._pace.duration_s(sum(each.gap for each in self._waiting))
+
     def add(self, sequence: Sequence) -> None:
         """Lets `sequence` wait for its turn."""
         self._waiting.add(sequence)
@@ -140,7 +144,7 @@ class Scheduler:
         """Takes in a computed step: one token for each item that closed its gap, in order."""
         now = self._clock()
         if batch.operations:
-            self._cache.settle()
+            self.settle()
         self._learn(batch, now)
         picked = iter(tokens)
         outputs: list[Output] = []
@@ -160,6 +164,16 @@ class Scheduler:
                     self._end(sequence)
         return outputs
 
+    def spare(self) -> list[Operation]:
+        """What can be moved in the cache while nothing runs: little enough for a request to wait
+        for it. To be followed by `settle`."""
+        self._cache.copy_ahead()
+        return self._cache.take_operations()
+
+    def settle(self) -> None:
+        """To be called when operations were carried out."""
+        self._cache.settle()
+
     def shrink(self) -> bool:
         """Learns from a cache that refused a step: it holds no more cells than are used. What is
         kept goes first, then the youngest gives its slot up; False if nothing can help."""
@@ -170,13 +184,19 @@ class Scheduler:
         return self._preempt_youngest()
 
     def _admit(self) -> None:
+        coming: int | None = None
         while (sequence := self._waiting.next(self._began)) is not None:
-            if len(self._running) == self._slots and not self._displace(sequence):
-                return
-            if self._running and not self._fits(sequence):
+            if len(self._running) == self._slots:
+                if not self._displace(sequence):
+                    return
+                coming = None
+            if coming is None:
+                coming = sum(self._to_come(index) for index in range(len(self._running)))
+            if self._running and not self._fits(sequence, coming):
                 return
             self._waiting.remove(sequence)
             self._start(sequence)
+            coming += self._to_come(len(self._running) - 1)
 
     def _start(self, sequence: Sequence) -> None:
         scope = sequence.request.cache_scope
@@ -207,13 +227,12 @@ class Scheduler:
         self._preempt(least)
         return True
 
-    def _fits(self, sequence: Sequence) -> bool:
-        """Whether its tokens fit beside all tokens of those that run. What a prompt will share
-        with one that is being computed counts once."""
+    def _fits(self, sequence: Sequence, coming: int) -> bool:
+        """Whether its tokens fit beside those that run and the `coming` tokens of theirs. What a
+        prompt will share with one that is being computed counts once."""
         known = self._cache.match(sequence.request.cache_scope, sequence.prefix)
         shared = max((self._common(sequence, other) for other in self._running), default=0)
         wanted = len(sequence.tokens) - max(known, shared)
-        coming = sum(self._to_come(index) for index in range(len(self._running)))
         return self._cache.num_used + coming + wanted <= self._cache.cells
 
     def _to_come(self, index: int) -> int:
