@@ -37,6 +37,7 @@ from corral_server.ipc.messages import (
     Command,
     Counted,
     CountTokens,
+    Crowded,
     Detokenize,
     Detokenized,
     Device,
@@ -131,6 +132,7 @@ class Prompts:
     FINISH = "finish"  # to Tokenize: ends all answers on hold
     LIVE = "live"  # to CountTokens: the number of answers on hold
     CANCELS = "cancels"  # to CountTokens: the number of Cancels heard
+    CROWDS = "crowds"  # to CountTokens: how often it has heard whether it is alone
     MUTE = "mute"  # to CountTokens: never answered
 
 
@@ -174,6 +176,7 @@ class FakeEngine:
         self._slots = 0
         self._held: dict[int, int] = {}  # call to its tokens so far
         self._cancels = 0
+        self._crowds = 0
 
     def run(self) -> None:
         (start,) = self._channel.drain(block=True)
@@ -259,6 +262,8 @@ class FakeEngine:
                 self._cancels += 1
                 if not self._script.ignores_cancel:
                     self._held.pop(command.call, None)
+            case Crowded():
+                self._crowds += 1
             case Tokenize():
                 tokens = tuple(Token(byte, bytes([byte])) for byte in command.text.encode())
                 ends = self._finish_held() if command.text == Prompts.FINISH else []
@@ -336,7 +341,11 @@ class FakeEngine:
         text = _text(prompt)
         if text == Prompts.MUTE:
             return
-        counts = {Prompts.LIVE: len(self._held), Prompts.CANCELS: self._cancels}
+        counts = {
+            Prompts.LIVE: len(self._held),
+            Prompts.CANCELS: self._cancels,
+            Prompts.CROWDS: self._crowds,
+        }
         self._channel.send([Counted(call, counts.get(text, PROMPT_TOKENS))])
 
     def _tell_load(self, call: int) -> None:

@@ -27,6 +27,7 @@ from corral_server.ipc.messages import (
     Cancel,
     Counted,
     CountTokens,
+    Crowded,
     Detokenize,
     Detokenized,
     EngineLoad,
@@ -78,6 +79,7 @@ def running(
     batch_tokens: int = 16,
     patience_s: float = 0.0,
     pace: Pace | None = None,
+    on_crowd: Callable[[bool], None] = lambda is_crowded: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[EnginePeer]:
     """A loop in a thread until the end of the block, when its channel closes and so it ends. By
@@ -95,6 +97,7 @@ def running(
         vocabulary=vocabulary,
         sequence_limit=LIMIT,
         patience_s=patience_s,
+        on_crowd=on_crowd,
         clock=clock,
     )
     ends: list[BaseException] = []
@@ -268,6 +271,14 @@ def test_a_cache_with_fewer_cells_than_were_counted_delays_but_harms_nobody() ->
         answers = peer.answers(*range(3))
     for call, events in answers.items():
         assert text_of(events).encode() == bytes(alone(list(f"prompt {call}".encode()), 20))
+
+
+def test_whoever_changes_its_ways_beside_others_is_told_of_them() -> None:
+    heard: list[bool] = []
+    with running(on_crowd=heard.append) as peer:
+        peer.send(Crowded(True), Crowded(False), AskLoad(1))
+        peer.expect(EngineLoad)
+    assert heard == [True, False]
 
 
 # Refusing

@@ -82,4 +82,5 @@ def test_a_step_of_prompts_alone_takes_its_own_time_and_that_of_its_tokens() -> 
     for tokens in (64, 100, 200):
         pace.learn(0.006 + 0.0004 * tokens, num_answers=0, prompt_tokens=tokens)
     assert pace.duration_s(100) == pytest.approx(0.046)
+    assert pace.duration_s(0) == 0.0
     assert pace.duration_s(10_000) == pytest.approx(0.006 + 0.0004 * 512)

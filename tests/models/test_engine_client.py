@@ -30,6 +30,7 @@ from corral_server.errors import (
     SlowConsumer,
 )
 from corral_server.ipc.messages import Failure, Loading, LoadStage
+from corral_server.models.crowd import Crowd
 from corral_server.models.engine_client import EngineClient
 from corral_server.models.engine_process import EngineProcess
 from corral_server.models.event_stream import MAX_PENDING
@@ -94,6 +95,24 @@ async def load(engine: EngineClient, path: Path, *, stall_s: float = 30.0) -> li
     await engine.probe(path, SPEC, stall_s=stall_s)
     await engine.load(progress.append, stall_s=stall_s)
     return progress
+
+
+# Beside others.
+
+
+async def test_two_engines_that_compute_on_the_same_processors_hear_of_it(tmp_path: Path) -> None:
+    crowd, path = Crowd(processors=1), write_model(tmp_path / "model", Script())
+    async with (
+        EngineClient.launch(EngineProcess.start(COMMAND), crowd) as one,
+        EngineClient.launch(EngineProcess.start(COMMAND), crowd) as other,
+    ):
+        for engine in (one, other):
+            await load(engine, path)
+        serving = [asyncio.create_task(serve(engine)) for engine in (one, other)]
+        for engine in (one, other):
+            await read(engine, ask("hello"))
+        assert [await count(engine, Prompts.CROWDS) for engine in (one, other)] == [1, 1]
+    await asyncio.wait(serving)
 
 
 # Its life.

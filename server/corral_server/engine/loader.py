@@ -29,6 +29,7 @@ from corral_server.ipc.messages import (
 from corral_server.llama import library
 from corral_server.llama.model import LlamaModel
 from corral_server.llama.process import resident_bytes
+from corral_server.llama.spin import Spin
 
 _PROGRESS_STEP = 0.01
 
@@ -77,6 +78,7 @@ def _make_loop(
         sequence_limit=_sequence_limit(plan, model),
         patience_s=start.options.step_target_s,
         embeddings=make_embeddings(plan, weights, contexts, encoder, max_waiting=max_waiting),
+        on_crowd=Spin().be_brief,
     )
 
 
@@ -133,6 +135,7 @@ def _engine_facts(plan: Plan, model: LlamaModel, *, growth: int) -> EngineFacts:
         slots=main.slots,
         memory_bytes=resident_bytes(),
         growth_bytes=growth,
+        threads=main.threads,
     )
 
 

@@ -28,6 +28,7 @@ from corral_server.ipc.messages import (
     Command,
     Counted,
     CountTokens,
+    Crowded,
     Detokenize,
     Detokenized,
     Embed,
@@ -80,16 +81,18 @@ class EngineLoop:
         sequence_limit: int,
         patience_s: float = 0.0,
         embeddings: Embeddings | None = None,
+        on_crowd: Callable[[bool], None] = lambda is_crowded: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Without `runner` it generates nothing, without `embeddings` it embeds nothing.
-        `patience_s`: see Outbox."""
+        `patience_s`: see Outbox. `on_crowd` is told whether others compute beside it."""
         self._scheduler = scheduler
         self._runner = runner
         self._encoder = encoder
         self._vocabulary = vocabulary
         self._limit = sequence_limit
         self._embeddings = embeddings
+        self._on_crowd = on_crowd
         self._clock = clock
         self._ear = Ear(channel, on_cancel=self._interrupt)
         self._outbox = Outbox(channel.send, patience_s=patience_s)
@@ -178,6 +181,9 @@ class EngineLoop:
                 self._scheduler.cancel(command.call)
                 if self._embeddings is not None:
                     self._embeddings.cancel(command.call)
+                return []
+            case Crowded():
+                self._on_crowd(command.is_crowded)
                 return []
             case Embed():
                 return self._embed(command)

@@ -52,8 +52,8 @@ class Pace:
 
     def duration_s(self, prompt_tokens: int) -> float:
         """How long a step takes with so many tokens of prompts, or with as many of them as fit, and
-        no answers; 0 while that is not known."""
-        if not self._prompts:
+        no answers; 0 without any, and while that is not known."""
+        if not (self._prompts and prompt_tokens):
             return 0.0
         step_s, _, token_s = self._costs()
         return step_s + token_s * min(prompt_tokens, self._batch_tokens)

@@ -85,7 +85,8 @@ class Scheduler:
         return ahead, self._waiting.estimate_s(ahead, slots=self._slots)
 
     def first_step_s(self) -> float:
-        """How long a step takes that begins with those that wait now; 0 while that is not known."""
+        """How long a step takes that begins with those that wait now; 0 if nobody does, and while
+        that is not known."""
         return self._pace.duration_s(sum(each.gap for each in self._waiting))
 
     def add(self, sequence: Sequence) -> None:

@@ -1,8 +1,8 @@
 """Every message between a server and one of its engines. A frame holds a list of them.
 
-Down: Start, Proceed, Submit, Embed, Cancel, and questions: Tokenize, Detokenize, CountTokens,
-AskLoad. Closing the channel ends the engine. Up: Probed, Loading, Ready, LoadFailed, then per step
-Output, Embedded and Rejected, and an Answer or Rejected for each question.
+Down: Start, Proceed, Submit, Embed, Cancel, Crowded, and questions: Tokenize, Detokenize,
+CountTokens, AskLoad. Closing the channel ends the engine. Up: Probed, Loading, Ready, LoadFailed,
+then per step Output, Embedded and Rejected, and an Answer or Rejected for each question.
 """
 
 from enum import Enum
@@ -58,15 +58,16 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
-    """What a ready engine offers. `sequence_limit`: tokens one sequence may hold. `growth_bytes`:
-    by how much its resident memory grew from before the load to ready, and what it may keep in
-    host memory beyond."""
+    """What a ready engine offers. `sequence_limit`: tokens one sequence may hold. `threads`: on how
+    many it computes. `growth_bytes`: by how much its resident memory grew from before the load to
+    ready, and what it may keep in host memory beyond."""
 
     context_size: int
     sequence_limit: int
     slots: int
     memory_bytes: int
     growth_bytes: int = 0
+    threads: int = 1
 
 
 class LoadStage(Enum):
@@ -117,6 +118,12 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel", array_like=True):
     """Forget a call. Not answered; an unknown call is ignored, so races are harmless."""
 
     call: int
+
+
+class Crowded(msgspec.Struct, frozen=True, tag="crowded", array_like=True):
+    """Whether other engines compute on the same processors. At first none does. Not answered."""
+
+    is_crowded: bool
 
 
 class Tokenize(msgspec.Struct, frozen=True, tag="tokenize", array_like=True):
@@ -275,7 +282,7 @@ class Rejected(msgspec.Struct, frozen=True, tag="rejected", array_like=True):
 
 
 Question = Tokenize | Detokenize | CountTokens | AskLoad
-Command = Start | Proceed | Submit | Embed | Cancel | Question
+Command = Start | Proceed | Submit | Embed | Cancel | Crowded | Question
 Answer = Tokenized | Detokenized | Counted | EngineLoad
 Report = (
     Probed

@@ -24,6 +24,7 @@ from corral_server.ipc.messages import (
     Cancel,
     Counted,
     CountTokens,
+    Crowded,
     Detokenize,
     Detokenized,
     Embed,
@@ -45,6 +46,7 @@ from corral_server.ipc.messages import (
     Tokenized,
 )
 from corral_server.models.admission import Admission
+from corral_server.models.crowd import Crowd
 from corral_server.models.embedding_stream import EmbeddingStream
 from corral_server.models.engine_process import EngineProcess
 from corral_server.models.engine_watch import EngineWatch
@@ -64,13 +66,16 @@ from corral_server.request import (
 class EngineClient:
     """A running engine. Made by `launch`, which also ends it."""
 
-    def __init__(self, process: EngineProcess, channel: AsyncChannel) -> None:
+    def __init__(self, process: EngineProcess, channel: AsyncChannel, crowd: Crowd) -> None:
         self.pid = process.pid
+        self.threads = 1
         self._watch = EngineWatch(process)
         self._channel = channel
         self._numbers = count(1)
         self._streams: dict[int, EventStream] = {}
         self._embeddings: dict[int, EmbeddingStream] = {}
+        self._crowd = crowd
+        self._is_ready = self._is_crowded = False
         self._admission = Admission()
         self._max_waiting = 0
         self._answers: dict[int, asyncio.Future[Answer]] = {}
@@ -78,15 +83,17 @@ class EngineClient:
 
     @classmethod
     @asynccontextmanager
-    async def launch(cls, process: EngineProcess) -> AsyncIterator["EngineClient"]:
+    async def launch(
+        cls, process: EngineProcess, crowd: Crowd | None = None
+    ) -> AsyncIterator["EngineClient"]:
         """The engine in `process`, which nobody has used. When the block ends it is gone, whatever
-        happened."""
+        happened. `crowd`: with whom it shares the processors; by default with nobody."""
         try:
             channel = await AsyncChannel.open(process.socket)
         except BaseException:
             process.discard()
             raise
-        client = cls(process, channel)
+        client = cls(process, channel, crowd or Crowd())
         try:
             yield client
         finally:
@@ -96,23 +103,25 @@ class EngineClient:
         """What the model in `path` is and will take. Raises the engine's verdict on the file."""
         self._max_waiting = spec.options.max_waiting
         start = Start(str(path), spec.options, capabilities=spec.capabilities, mode=spec.mode)
-        self._channel.send(start)
-        report = await self._hear(stall_s)
+        with self._crowd.work(self):
+            self._channel.send(start)
+            report = await self._hear(stall_s)
         if not isinstance(report, Probed):
             raise InternalError(f"the engine answered Start with {type(report).__name__}")
         return report
 
     async def load(self, on_progress: Callable[[Loading], None], *, stall_s: float) -> EngineFacts:
         """Loads what was probed. Raises ModelLoadFailed, after `stall_s` of silence too."""
-        self._channel.send(Proceed())
-        while True:
-            report = await self._hear(stall_s)
-            if isinstance(report, Ready):
-                self._admission.limit(slots=report.facts.slots, max_waiting=self._max_waiting)
-                return report.facts
-            if not isinstance(report, Loading):
-                raise InternalError(f"the engine answered Proceed with {type(report).__name__}")
-            on_progress(report)
+        with self._crowd.work(self):
+            self._channel.send(Proceed())
+            while isinstance(report := await self._hear(stall_s), Loading):
+                on_progress(report)
+        if not isinstance(report, Ready):
+            raise InternalError(f"the engine answered Proceed with {type(report).__name__}")
+        self._admission.limit(slots=report.facts.slots, max_waiting=self._max_waiting)
+        self.threads, self._is_ready = report.facts.threads, True
+        self._crowd.tell()
+        return report.facts
 
     async def serve(self) -> None:
         """Hands out what the engine reports until it dies; then call `end`."""
@@ -132,6 +141,12 @@ class EngineClient:
             if not answer.done():
                 answer.set_exception(error)
 
+    def crowd(self, is_crowded: bool) -> None:
+        """Tells the engine whether others compute on the same processors."""
+        if self._is_ready and is_crowded != self._is_crowded:
+            self._is_crowded = is_crowded
+            self._channel.send(Crowded(is_crowded))
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Event, None]:
         """The events of `request`: one Started, Deltas, one Finished.
 
@@ -139,7 +154,7 @@ class EngineClient:
         Raises QueueFull at once where the engine would in the middle of its next step.
         """
         call = self._next_call()
-        with self._admission.admit(call):
+        with self._admission.admit(call), self._crowd.work(self):
             stream = self._streams[call] = EventStream()
             finished = False
             try:
@@ -165,20 +180,21 @@ class EngineClient:
         Leaving early, for any reason, cancels the call; that takes closing this (`aclosing`).
         """
         call = self._next_call()
-        stream = self._embeddings[call] = EmbeddingStream()
-        finished = False
-        try:
-            self._channel.send(
-                Embed(call=call, inputs=inputs, pooling=pooling, normalize=normalize)
-            )
-            while not finished:
-                part = await stream.next()
-                finished = part.is_last
-                yield part
-        finally:
-            del self._embeddings[call]
-            if not finished:
-                self._channel.send(Cancel(call))
+        with self._crowd.work(self):
+            stream = self._embeddings[call] = EmbeddingStream()
+            finished = False
+            try:
+                self._channel.send(
+                    Embed(call=call, inputs=inputs, pooling=pooling, normalize=normalize)
+                )
+                while not finished:
+                    part = await stream.next()
+                    finished = part.is_last
+                    yield part
+            finally:
+                del self._embeddings[call]
+                if not finished:
+                    self._channel.send(Cancel(call))
 
     async def tokenize(
         self, text: str, *, add_special: bool, parse_special: bool

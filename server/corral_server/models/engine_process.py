@@ -11,9 +11,10 @@ from typing import IO
 
 ENGINE_COMMAND = (sys.executable, "-m", "corral_server.engine")
 
-# Threads that compute together spin while they wait for each other. With libgomp's own patience,
-# two engines on the same cores cost each other half a second a token; with this, milliseconds.
-_SPIN = {"GOMP_SPINCOUNT": "2000"}
+# Threads that compute together spin while they wait for each other, up to a fifth of a millisecond;
+# beside other engines for much less (`llama/spin.py`). With libgomp's own patience the server gets
+# no time between two steps.
+_SPIN = {"GOMP_SPINCOUNT": "20000"}
 
 # numpy multiplies next to nothing here, but starts threads for it that spin, too.
 _NO_BLAS_THREADS = {"OPENBLAS_NUM_THREADS": "1"}

@@ -307,7 +307,7 @@ class ModelRegistry:
         stable = self.stable
         spec = stable.sources.admit(spec)
         path = await stable.sources.locate_here(spec.source)
-        async with EngineClient.launch(stable.engines.take()) as engine:
+        async with EngineClient.launch(stable.engines.take(), stable.crowd) as engine:
             return await engine.probe(path, spec, stall_s=stable.timeouts.stall_s)
 
     # Routing.

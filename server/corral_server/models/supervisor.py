@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from corral_server.config import EngineTimeouts
 from corral_server.errors import CorralError, InternalError, ModelFailed
 from corral_server.hub.messages import PullProgress
 from corral_server.ipc.messages import Loading, LoadStage
+from corral_server.models.crowd import Crowd
 from corral_server.models.engine_client import EngineClient
 from corral_server.models.engines import Engines
 from corral_server.models.entry import ModelEntry, ModelState
@@ -20,13 +21,14 @@ _log = logging.getLogger("corral.models")
 
 @dataclass(frozen=True, slots=True)
 class Stable:
-    """What all engines of a server share: where they come from, where models are found, and the
-    memory they divide among them."""
+    """What all engines of a server share: where they come from, where models are found, the memory
+    they divide among them, and the processors."""
 
     engines: Engines
     timeouts: EngineTimeouts
     sources: SourceLocator
     memory: Memory
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 async def supervise(entry: ModelEntry, stable: Stable) -> None:
@@ -55,7 +57,7 @@ async def _serve(entry: ModelEntry, stable: Stable, deaths: "_Deaths") -> None:
     spec = stable.sources.admit(entry.spec)
     path = await stable.sources.locate(spec.source, lambda progress: _downloaded(entry, progress))
     stall_s = stable.timeouts.stall_s
-    async with EngineClient.launch(stable.engines.take()) as engine:
+    async with EngineClient.launch(stable.engines.take(), stable.crowd) as engine:
         entry.advance(Loading(LoadStage.PROBING, 0.0))
         probed = await engine.probe(path, spec, stall_s=stall_s)
         stable.memory.learn(probed.devices)
