@@ -1,7 +1,7 @@
 """Which engines compute, so that each knows whether it shares the processors with others.
 
 Threads that have the processors to themselves wait for each other awake, since they wait for
-microseconds; beside others they would keep these from what they wait for.
+microseconds. Beside others they keep these from computing, and their own like with them.
 """
 
 import asyncio

@@ -11,10 +11,10 @@ from typing import IO
 
 ENGINE_COMMAND = (sys.executable, "-m", "corral_server.engine")
 
-# Threads that compute together spin while they wait for each other, up to a fifth of a millisecond;
-# beside other engines for much less (`llama/spin.py`). With libgomp's own patience the server gets
-# no time between two steps.
-_SPIN = {"GOMP_SPINCOUNT": "20000"}
+# Threads that compute together spin while they wait for each other; beside other engines hardly at
+# all (`llama/spin.py`). Ten times as long gains nothing for one that is alone, and loses a fifth
+# of the tokens beside another program that computes.
+_SPIN = {"GOMP_SPINCOUNT": "2000"}
 
 # numpy multiplies next to nothing here, but starts threads for it that spin, too.
 _NO_BLAS_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
