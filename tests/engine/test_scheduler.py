@@ -476,6 +476,19 @@ def test_what_will_have_to_leave_the_cache_is_copied_while_nothing_runs() -> Non
     assert [len(operation.entry.tokens) for operation in saved] == [600]
 
 
+@pytest.mark.parametrize("again", [1, 2])
+def test_what_is_copied_already_keeps_nothing_else_from_being_copied(again: int) -> None:
+    policy = Policy(least_share=0.0, most_share=0.0)
+    bench = make_bench(cells=2000, batch_tokens=1000, policy=policy, host_bytes=2000)
+    bench.add(again, 100, max_tokens=1)
+    bench.run()
+    bench.spare()
+    for call in (1, 2):
+        bench.add(10 + call, prompt=prompt_of(call, 100), max_tokens=1)
+    bench.run()
+    assert [type(operation) for operation in bench.spare()].count(Save) == 1
+
+
 def kept_beside_another(policy: Policy) -> int:
     """Cells of finished sequences that stay where prompts are found, beside one that runs."""
     bench = make_bench(cells=1000, batch_tokens=300, policy=policy, host_bytes=2000)

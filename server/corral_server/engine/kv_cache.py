@@ -171,11 +171,10 @@ class KvCache:
     def copy_ahead(self) -> None:
         """Copies one of the kept sequences that will have to leave to host memory, so that it
         leaves in no time."""
-        while self._uncopied:
+        while self._uncopied and not self._operations:
             slot = self._uncopied.pop()
             if slot in self._kept:
                 self._save(slot, self._kept[slot])
-                return
 
     def make_room(self, count: int) -> int:
         """Gives up kept cells until `count` are free, if it can. Returns how many are free."""
