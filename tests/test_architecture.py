@@ -13,15 +13,15 @@ ROOT = Path(corral_server.__file__).parent
 _BOTTOM = {"config", "errors", "request"}
 # The side of the Hub's child process that the server knows: what may be asked, and what is kept.
 _HUB = {"hub.cache", "hub.messages", "hub.names"}
-_MODELS = _BOTTOM | {"ipc", "log"} | _HUB
+_MODELS = _BOTTOM | {"ipc", "log", "processors"} | _HUB
 # Each part of the server, and the other parts, or files of parts, it may import.
 ARROWS = {
     "__init__": set[str](),
-    **dict.fromkeys([*_BOTTOM, "log"], set[str]()),
+    **dict.fromkeys([*_BOTTOM, "log", "processors"], set[str]()),
     "config": {"request"},
     "ipc": _BOTTOM,
-    "llama": _BOTTOM,
-    "engine": _BOTTOM | {"ipc", "llama"},
+    "llama": _BOTTOM | {"processors"},
+    "engine": _BOTTOM | {"ipc", "llama", "processors"},
     "hub": {"config", "errors", "ipc.messages"},
     "models": _MODELS,
     "rpc": _BOTTOM | {"ipc", "log", "models", "hub.messages", "hub.names"},

@@ -1,6 +1,5 @@
 """From what a load asks for and what the file turns out to be to what llama.cpp is told."""
 
-import os
 from dataclasses import dataclass, replace
 
 from corral_server.config import GENERATIVE, Capability, Mode, Pooling
@@ -8,6 +7,7 @@ from corral_server.ipc.messages import Start
 from corral_server.llama.context import ContextOptions
 from corral_server.llama.model import LlamaModel
 from corral_server.llama.model_options import ModelOptions
+from corral_server.processors import usable_processors
 
 _DEFAULT_CONTEXT = 8192
 _CELLS = 256  # llama.cpp rounds a cache up to a multiple of it
@@ -140,4 +140,4 @@ def _physical_cores() -> int:
     """The physical cores, but no more than this process may use."""
     import psutil  # 10 ms of an engine's start, where nobody has said how many
 
-    return min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
+    return min(psutil.cpu_count(logical=False) or 1, usable_processors())

@@ -72,13 +72,10 @@ class PrefixTree:
         first."""
         node, length = self._roots.get(scope), 0
         covered: list[int] = []
-        while node is not None:
+        while node is not None and node.tokens == list(tokens[length : length + len(node.tokens)]):
             covered += node.ends
+            length += len(node.tokens)
             node = node.children.get(tokens[length]) if length < len(tokens) else None
-            if node is not None:
-                reach = length + len(node.tokens)
-                node = node if node.tokens == list(tokens[length:reach]) else None
-                length = reach
         return covered
 
     def attach(self, sequence: int, scope: str, tokens: Sequence[int]) -> None:

@@ -6,10 +6,11 @@ variable: so threads that sleep make all others sleep sooner.
 """
 
 import ctypes
-import os
 import threading
 
 from llama_cpp import llama_cpp as c
+
+from corral_server.processors import usable_processors
 
 
 class Spin:
@@ -42,7 +43,7 @@ class _Sleepers(threading.Thread):
     def run(self) -> None:
         # Some function in C that does next to nothing with what it is given.
         nothing = ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p)
-        team = (os.cpu_count() or 1) + 1
+        team = usable_processors() + 1
         c._lib.GOMP_parallel(nothing, ctypes.c_char_p(b""), ctypes.c_uint(team), ctypes.c_uint(0))
         self._dismissed.wait()
 

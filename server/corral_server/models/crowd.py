@@ -5,12 +5,12 @@ microseconds. Beside others they keep these from computing, and their own like w
 """
 
 import asyncio
-import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+from corral_server.processors import usable_processors
 
 # Who has had something to do soon has more: nobody is told of pauses shorter than that.
 _LINGER_S = 1.0
@@ -31,7 +31,7 @@ class Crowd:
 
     def __init__(self, *, processors: int | None = None, linger_s: float = _LINGER_S) -> None:
         """`processors`: by default those this process may use."""
-        self._processors = processors or _processors()
+        self._processors = processors or usable_processors()
         self._linger_s = linger_s
         self._work: Counter[Member] = Counter()
         self._leaving: dict[Member, asyncio.TimerHandle] = {}
@@ -64,9 +64,3 @@ class Crowd:
     def _leave(self, member: Member) -> None:
         del self._leaving[member], self._work[member]
         self.tell()
-
-
-def _processors() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
