@@ -93,9 +93,11 @@ test: $(READY)  ## run the tests
 	$(BIN)/pytest
 
 .PHONY: test-clients
-test-clients: $(READY)  ## build every client, run its examples and the conformance cases
+test-clients: $(READY)  ## build every client, run its examples and the conformance cases; test the load generator
 	clients/cpp/setup.sh || true
 	$(BIN)/python -m clients.conformance.run $(if $(CI),--require-all)
+	@command -v cargo >/dev/null || { echo "==> the load generator is not tested: no cargo"; exit $(if $(CI),1,0); }; \
+	  cd bench/generator && cargo test --quiet
 
 # What only comparing needs; not part of setup.
 BENCHED := $(VENV)/.benched
@@ -108,15 +110,19 @@ $(BENCHED): $(READY)
 bench-peer: $(BENCHED)  ## build llama-server to compare with (once, minutes)
 	$(BIN)/python -m bench.peer
 
+.PHONY: bench-generator
+bench-generator:  ## build what loads both servers (needs Rust; a minute)
+	cargo build --quiet --release --manifest-path bench/generator/Cargo.toml
+
 .PHONY: bench
-bench: bench-peer  ## measure Corral beside llama-server, and what it promises (about twenty-five minutes)
+bench: bench-peer bench-generator  ## measure Corral beside llama-server, and what it promises (about twenty-five minutes)
 	$(BIN)/python -m bench.compare --quick
 	$(BIN)/python -m bench.edge
 	$(BIN)/python -m bench.promises
 	$(BIN)/python -m bench.neighbours
 
 .PHONY: bench-full
-bench-full: bench-peer  ## all workloads and models, into bench/results (hours)
+bench-full: bench-peer bench-generator  ## all workloads and models, into bench/results (hours)
 	$(BIN)/python -m bench.compare --full
 
 # -- standard tools -----------------------------------------------------------

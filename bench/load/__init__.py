@@ -1,4 +1,5 @@
-"""The load generator: a process of its own that plays a plan against one server and notes times.
+"""The load generator, from the side of those who start it: what it is told, and what it saw.
 
-It knows no statistics; those who started it make numbers of what it noted.
+It is a program of its own, in `bench/generator`, for both servers: one small process in Rust, since
+what it takes of a machine of two cores is missing to the server that is measured.
 """

@@ -11,7 +11,12 @@ from typing import IO
 import msgspec
 
 from bench.load.plan import Embedded, EmbedPlan, Plan, Seen
-from bench.load.target import DEADLINE_S
+from bench.shapes import ROOT
+
+_PROGRAM = ROOT / "bench/generator/target/release/corral-bench-generator"
+
+# It gives up on an answer after 300 seconds.
+_DEADLINE_S = 600.0
 
 
 class GeneratorFailed(Exception):
@@ -45,10 +50,12 @@ class Generator:
 @contextmanager
 def load_generator(kind: str, address: str, plan: Plan | EmbedPlan) -> Iterator[Generator]:
     """A generator for a `kind` of server, corral or llama-server. Killed if it takes too long."""
-    command = [sys.executable, "-m", "bench.load", kind, address]
+    if not _PROGRAM.exists():
+        sys.exit("the load generator is not built: make bench-generator")
+    command = [str(_PROGRAM), kind, address]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
-    watchdog = Timer(2 * DEADLINE_S, process.kill)
+    watchdog = Timer(_DEADLINE_S, process.kill)
     watchdog.start()
     try:
         process.stdin.write(msgspec.json.encode(plan) + b"\n")
