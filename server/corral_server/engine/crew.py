@@ -55,8 +55,8 @@ class Crew:
 
 @dataclass(slots=True)
 class _Habit:
-    """What is done with steps of one number of tokens. `wait`: steps until the next trial, if there
-    is a reason for one."""
+    """What is done with steps of one number of tokens. `wait`: steps until the next trial, or until
+    a reason for one is looked for again."""
 
     most: int
     size: int
@@ -80,7 +80,7 @@ class _Habit:
         self.busy.append(busy_s / took_s)
         self.wait -= 1
         if self.wait <= 0:
-            self.trial = self._candidate()
+            self.trial, self.wait = self._candidate(), _SAMPLE
 
     def _candidate(self) -> int | None:
         """Half as many or twice as many, in turn where there is reason for both."""

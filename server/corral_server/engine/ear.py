@@ -38,6 +38,8 @@ class Ear:
         return commands
 
     def _next(self, wait_s: float | None) -> list[Command]:
+        if wait_s == 0.0 and self._heard.empty():
+            return []
         try:
             heard = self._heard.get(timeout=wait_s)
         except queue.Empty:

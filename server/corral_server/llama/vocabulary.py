@@ -129,15 +129,21 @@ class PieceTable(dict[int, bytes]):
         self._vocabulary = vocabulary
         self._size = size
         self._special = special
+        self._buffer = ctypes.create_string_buffer(_PIECE_BYTES)
 
     def __missing__(self, token: int) -> bytes:
         if not 0 <= token < self._size:
             # llama.cpp would end the process.
             raise IndexError(f"there is no token {token}")
-        piece = self[token] = self._look_up(token, _PIECE_BYTES)
+        piece = self[token] = self._look_up(token)
         return piece
 
-    def _look_up(self, token: int, capacity: int) -> bytes:
-        buffer = ctypes.create_string_buffer(capacity)
-        length = c.llama_token_to_piece(self._vocabulary, token, buffer, capacity, 0, self._special)
-        return buffer.raw[:length] if length >= 0 else self._look_up(token, -length)
+    def _look_up(self, token: int) -> bytes:
+        buffer = self._buffer
+        length = c.llama_token_to_piece(
+            self._vocabulary, token, buffer, len(buffer), 0, self._special
+        )
+        if length >= 0:
+            return buffer.raw[:length]
+        self._buffer = ctypes.create_string_buffer(-length)
+        return self._look_up(token)
