@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from corral_server.engine.host_cache import HostCache
 from corral_server.engine.prefix_tree import common_length
+from corral_server.llama.host_memory import HostMemory
 
 
 def cache_of(*texts: str, budget: int = 100, whole: bool = False, scope: str = "") -> HostCache:
@@ -93,3 +94,33 @@ def test_nothing_that_was_saved_shares_more_than_what_is_found(
     result = found(cache, wanted)
     assert (result[1] if result else 0) == longest
     assert result is None or result[0][:longest] == wanted[:longest]
+
+
+def test_memory_of_what_was_dropped_is_not_taken_before_it_was_read() -> None:
+    memory = HostMemory(16 * 1024)
+    cache = HostCache(budget_bytes=16 * 1024, whole=False, memory=memory)
+    first = cache.reserve("", list(b"ab"))
+    assert first is not None
+    first.state = first.take(2)
+    first.state[:] = b"ab"
+    cache.settle()
+    longer = cache.reserve("", list(b"abc"))  # the first is covered, so it goes
+    assert longer is not None
+    longer.state = longer.take(3)
+    longer.state[:] = b"abc"
+    assert bytes(first.state) == b"ab"
+    cache.settle()
+    assert isinstance(memory.take(1), memoryview)
+
+
+def test_memory_is_made_ready_for_as_much_as_is_saved_of_a_token() -> None:
+    memory = HostMemory(1024 * 1024)
+    cache = HostCache(budget_bytes=1024 * 1024, whole=False, memory=memory)
+    cache.expect(1000)
+    assert memory.num_wanted == 0
+    entry = cache.reserve("", [1, 2, 3, 4])
+    assert entry is not None
+    entry.state = entry.take(400)
+    cache.settle()
+    cache.expect(1000)
+    assert memory.num_wanted == 100_000

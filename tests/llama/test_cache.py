@@ -100,7 +100,7 @@ def test_a_part_in_the_middle_can_be_exchanged_for_another_s(context: LlamaConte
 
 def test_what_was_saved_comes_back_to_the_bit(context: LlamaContext) -> None:
     compute(context, PROMPT[:12], 0, 0)
-    state = context.save(0)
+    state = context.save(0, bytearray)
     wanted = compute(context, PROMPT[12:], 12, 0)
     context.clear()
     context.restore(3, state)
@@ -109,7 +109,7 @@ def test_what_was_saved_comes_back_to_the_bit(context: LlamaContext) -> None:
 
 def test_what_does_not_fit_is_not_restored(context: LlamaContext) -> None:
     compute(context, [5] * 60, 0, 0)
-    state = context.save(0)
+    state = context.save(0, bytearray)
     for sequence in (1, 2, 3):
         compute(context, [5] * 64, 0, sequence)
     context.forget(0)
@@ -127,7 +127,7 @@ def test_a_recurrent_model_drops_no_part_but_what_was_saved_comes_back(
     with closing(load_model(path)) as model, closing(make_context(model)) as context:
         assert not model.can_truncate
         compute(context, PROMPT[:12], 0, 0)
-        state = context.save(0)
+        state = context.save(0, bytearray)
         wanted = compute(context, PROMPT[12:], 12, 0)
         assert not context.forget(0, 15)
         context.forget(0)

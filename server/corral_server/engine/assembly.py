@@ -18,6 +18,7 @@ from corral_server.engine.runner import LlamaRunner
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.warm_up import WarmContexts
 from corral_server.engine.weights import Weights
+from corral_server.llama.host_memory import HostMemory
 
 # Part of the cells that finished sequences may take without being found, where they are lost when
 # they go.
@@ -77,7 +78,8 @@ def _policy(plan: Plan, load: LoadOptions, contexts: WarmContexts) -> Policy:
 def _host_cache(plan: Plan, *, whole: bool) -> HostCache | None:
     if not plan.host_cache_bytes:
         return None
-    return HostCache(budget_bytes=plan.host_cache_bytes, whole=whole)
+    memory = HostMemory(plan.host_cache_bytes)
+    return HostCache(budget_bytes=plan.host_cache_bytes, whole=whole, memory=memory)
 
 
 def make_embeddings(

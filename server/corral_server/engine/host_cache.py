@@ -1,20 +1,35 @@
 """The prefix cache's second level: what left the KV cache, in host memory, within so many bytes."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Protocol
 
 from corral_server.engine.prefix_tree import Match, PrefixTree
+
+State = bytearray | memoryview
+
+
+class Memory(Protocol):
+    """Where states are kept."""
+
+    def take(self, size: int, /) -> State: ...
+
+    def give_back(self, state: State, /) -> None: ...
+
+    def make_ready(self, size: int, /) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """The state of a sequence behind `tokens`. `state` is empty until it was copied."""
+    """The state of a sequence behind `tokens`. `state` is empty until it was copied, into memory
+    that `take` has made room in."""
 
     scope: str
     tokens: list[int]
-    state: bytearray = field(default_factory=bytearray, repr=False)
+    take: Callable[[int], State] = field(default=bytearray, repr=False)
+    state: State = field(default_factory=bytearray, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +44,13 @@ class HostCache:
     """Keeps what was used last. `whole`: an entry is of use only if all its tokens are wanted, as
     for models that cannot drop a part of a sequence."""
 
-    def __init__(self, *, budget_bytes: int, whole: bool) -> None:
+    def __init__(self, *, budget_bytes: int, whole: bool, memory: Memory | None = None) -> None:
+        """`memory`: where states are kept; by default wherever there is room."""
         self._budget = budget_bytes
         self._whole = whole
+        self._memory = memory
+        self._left: list[State] = []
+        self._token_bytes = 0.0
         self._tree = PrefixTree()
         self._entries: OrderedDict[int, Entry] = OrderedDict()
         self._keys = count()
@@ -58,17 +77,31 @@ class HostCache:
         if not self._whole:
             for key in self._tree.covered(scope, tokens):
                 self._drop(key)
-        return self._add(Entry(scope, tokens))
+        take = bytearray if self._memory is None else self._memory.take
+        return self._add(Entry(scope, tokens, take))
+
+    def expect(self, num_tokens: int) -> None:
+        """So many tokens may come to be saved soon."""
+        if self._memory is not None:
+            self._memory.make_ready(int(num_tokens * self._token_bytes))
 
     def settle(self) -> None:
-        """Drops what was used longest ago until the rest fits, and entries that stayed empty."""
+        """Drops what was used longest ago until the rest fits, and entries that stayed empty. To be
+        called when what was reserved is filled, and what was found is read."""
         for key in [key for key, entry in self._entries.items() if not entry.state]:
             self._drop(key)
+        if self._entries:
+            latest = next(reversed(self._entries.values()))
+            self._token_bytes = len(latest.state) / len(latest.tokens)
         total = self.num_bytes
         while total > self._budget:
             oldest = next(iter(self._entries))
             total -= len(self._entries[oldest].state)
             self._drop(oldest)
+        if self._memory is not None:
+            for state in self._left:
+                self._memory.give_back(state)
+        self._left.clear()
 
     def _best(self, scope: str, tokens: Sequence[int]) -> Match:
         if not self._whole:
@@ -87,4 +120,5 @@ class HostCache:
 
     def _drop(self, key: int) -> None:
         self._tree.remove(key)
-        del self._entries[key]
+        # It may still be about to be read.
+        self._left.append(self._entries.pop(key).state)

@@ -188,6 +188,8 @@ class KvCache:
         most = int(self.cells * self._kept_share)
         while self._kept and (over := self.num_kept - most) > 0:
             self._evict(over)
+        if self._host is not None:
+            self._host.expect(self._tree.num_cells)
 
     def _learn(self, found: int) -> None:
         """Kept cells earn their place by being found."""

@@ -87,7 +87,7 @@ class LlamaRunner:
                 case Share(source, slot, start, end):
                     self._context.share(source, slot, start, end)
                 case Save(slot, entry):
-                    entry.state = self._context.save(slot)
+                    entry.state = self._context.save(slot, entry.take)
                 case Restore(entry, slot):
                     self._context.restore(slot, entry.state)
                 case _:

@@ -1,7 +1,7 @@
 """A model's KV cache and its computation."""
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,6 +13,7 @@ from corral_server.llama import library
 from corral_server.llama.adapter import LlamaAdapter
 from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context_options import ContextOptions
+from corral_server.llama.host_memory import State
 from corral_server.llama.model import LlamaModel
 
 __all__ = ["ContextOptions", "DecodeFailed", "Interrupted", "LlamaContext", "NoCells"]
@@ -185,16 +186,16 @@ class LlamaContext:
         assert self._memory is not None
         c.llama_memory_seq_cp(self._memory, source, sequence, start, end)
 
-    def save(self, sequence: int) -> bytearray:
-        """All that is remembered of one sequence."""
+    def save(self, sequence: int, take: Callable[[int], State]) -> State:
+        """All that is remembered of one sequence, in memory that `take` makes room in."""
         size = c.llama_state_seq_get_size(self.handle, sequence)
-        state = bytearray(size)
+        state = take(size)
         buffer = (ctypes.c_uint8 * size).from_buffer(state)
         written = c.llama_state_seq_get_data(self.handle, buffer, size, sequence)
         assert written == size
         return state
 
-    def restore(self, sequence: int, state: bytearray) -> None:
+    def restore(self, sequence: int, state: State) -> None:
         """Lets an empty sequence remember what was saved. Raises DecodeFailed if that does not fit:
         whoever counts cells has seen that it does."""
         buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)

@@ -1,0 +1,90 @@
+"""Host memory for what leaves the KV cache, had from the system before it is needed.
+
+The system gives memory out page by page, when it is first written to. That takes five times as long
+as to write it, and on a virtual machine up to thirty times: a burst of requests would wait for it,
+whose first step begins when what was kept for others has left. So a thread that runs only where a
+processor has nothing else to do asks for it ahead.
+"""
+
+import ctypes
+import mmap
+import os
+import sys
+import threading
+from contextlib import suppress
+
+State = bytearray | memoryview
+
+# Memory is taken in runs of blocks, and asked for block by block.
+_BLOCK = 16 * 1024
+
+# Of Linux: has pages given out as if they were written to, but leaves what is in them. Not in
+# Python's mmap, which would hold the interpreter's lock meanwhile.
+_MADV_POPULATE_WRITE = 23
+
+
+class HostMemory:
+    """`size` bytes, which take none of the system's memory before they are needed or made ready."""
+
+    def __init__(self, size: int) -> None:
+        self._free = bytearray(b"\1" * (size // _BLOCK))
+        self._region = mmap.mmap(-1, max(len(self._free), 1) * _BLOCK)
+        self._address = _address(memoryview(self._region))
+        # So many blocks from the first on were given out; so many bytes of free ones should be.
+        self._num_given = self.num_wanted = 0
+        self._wakes = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def take(self, size: int) -> State:
+        """Memory for so many bytes, to be given back: where it has no room, the interpreter's."""
+        count = -(-size // _BLOCK)
+        start = self._free.find(b"\1" * count)
+        if start < 0 or not count:
+            return bytearray(size)
+        self._free[start : start + count] = bytes(count)
+        return memoryview(self._region)[start * _BLOCK : start * _BLOCK + size]
+
+    def give_back(self, state: State) -> None:
+        """Nobody needs `state` any more."""
+        if isinstance(state, bytearray):
+            return
+        start, count = (_address(state) - self._address) // _BLOCK, -(-len(state) // _BLOCK)
+        self._free[start : start + count] = b"\1" * count
+
+    def make_ready(self, size: int) -> None:
+        """Has so many bytes of what is free given out, as soon as a processor has time."""
+        self.num_wanted = size
+        if not self._wants_more:
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._ask, daemon=True)
+            self._thread.start()
+        self._wakes.set()
+
+    @property
+    def num_ready(self) -> int:
+        """Bytes that are free and given out."""
+        return self._free.count(1, 0, self._num_given) * _BLOCK
+
+    @property
+    def _wants_more(self) -> bool:
+        return self._num_given < len(self._free) and self.num_ready < self.num_wanted
+
+    def _ask(self) -> None:
+        if not sys.platform.startswith("linux"):
+            return
+        with suppress(OSError):
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
+        populate = ctypes.CDLL(None, use_errno=True).madvise
+        populate.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        while self._wakes.wait():
+            self._wakes.clear()
+            while self._wants_more:
+                block = self._address + self._num_given * _BLOCK
+                if populate(block, _BLOCK, _MADV_POPULATE_WRITE) != 0:
+                    return  # a system that gives nothing out ahead
+                self._num_given += 1
+
+
+def _address(memory: memoryview) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
