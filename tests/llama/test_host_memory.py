@@ -48,6 +48,22 @@ def test_less_than_a_block_of_memory_is_none() -> None:
     assert not is_inside(HostMemory(BLOCK - 1).take(1))
 
 
+def test_more_memory_than_there_can_be_is_asked_for_in_vain() -> None:
+    memory = HostMemory(2**62)
+    state = memory.take(100)
+    assert not is_inside(state)
+    assert len(state) == 100
+
+
+def test_much_memory_is_divided_into_few_blocks() -> None:
+    memory = HostMemory(8192 * 3 * BLOCK)
+    first, second = memory.take(3 * BLOCK), memory.take(1)
+    memory.give_back(first)
+    third = memory.take(3 * BLOCK)
+    third[:] = b"3" * len(third)
+    assert bytes(second) == b"\0"
+
+
 @given(st.lists(st.integers(-8, 3 * BLOCK), max_size=30))
 def test_nobody_shares_memory(sizes: list[int]) -> None:
     """A size takes; a negative number gives one of those back."""

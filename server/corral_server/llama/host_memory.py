@@ -15,8 +15,9 @@ from contextlib import suppress
 
 State = bytearray | memoryview
 
-# Memory is taken in runs of blocks, and asked for block by block.
-_BLOCK = 16 * 1024
+# Memory is taken in runs of blocks, and asked for block by block. There are not more than can be
+# looked through at every step.
+_SMALLEST_BLOCK, _MOST_BLOCKS = 16 * 1024, 8192
 
 # Of Linux: has pages given out as if they were written to, but leaves what is in them. Not in
 # Python's mmap, which would hold the interpreter's lock meanwhile.
@@ -27,8 +28,15 @@ class HostMemory:
     """`size` bytes, which take none of the system's memory before they are needed or made ready."""
 
     def __init__(self, size: int) -> None:
-        self._free = bytearray(b"\1" * (size // _BLOCK))
-        self._region = mmap.mmap(-1, max(len(self._free), 1) * _BLOCK)
+        pages = -(-size // _MOST_BLOCKS // mmap.PAGESIZE)
+        self._block = max(pages * mmap.PAGESIZE, _SMALLEST_BLOCK)
+        self._free = bytearray(b"\1" * (size // self._block))
+        try:
+            self._region = mmap.mmap(-1, max(len(self._free), 1) * self._block)
+        except OSError:  # more than the system would ever give out
+            self._free.clear()
+            self._block = _SMALLEST_BLOCK
+            self._region = mmap.mmap(-1, self._block)
         self._address = _address(memoryview(self._region))
         # So many blocks from the first on were given out; so many bytes of free ones should be.
         self._num_given = self.num_wanted = 0
@@ -37,18 +45,21 @@ class HostMemory:
 
     def take(self, size: int) -> State:
         """Memory for so many bytes, to be given back: where it has no room, the interpreter's."""
-        count = -(-size // _BLOCK)
+        count = -(-size // self._block)
         start = self._free.find(b"\1" * count)
         if start < 0 or not count:
             return bytearray(size)
         self._free[start : start + count] = bytes(count)
-        return memoryview(self._region)[start * _BLOCK : start * _BLOCK + size]
+        return memoryview(self._region)[start * self._block :][:size]
 
     def give_back(self, state: State) -> None:
         """Nobody needs `state` any more."""
         if isinstance(state, bytearray):
             return
-        start, count = (_address(state) - self._address) // _BLOCK, -(-len(state) // _BLOCK)
+        start, count = (
+            (_address(state) - self._address) // self._block,
+            -(-len(state) // self._block),
+        )
         self._free[start : start + count] = b"\1" * count
 
     def make_ready(self, size: int) -> None:
@@ -64,7 +75,7 @@ class HostMemory:
     @property
     def num_ready(self) -> int:
         """Bytes that are free and given out."""
-        return self._free.count(1, 0, self._num_given) * _BLOCK
+        return self._free.count(1, 0, self._num_given) * self._block
 
     @property
     def _wants_more(self) -> bool:
@@ -80,8 +91,8 @@ class HostMemory:
         while self._wakes.wait():
             self._wakes.clear()
             while self._wants_more:
-                block = self._address + self._num_given * _BLOCK
-                if populate(block, _BLOCK, _MADV_POPULATE_WRITE) != 0:
+                block = self._address + self._num_given * self._block
+                if populate(block, self._block, _MADV_POPULATE_WRITE) != 0:
                     return  # a system that gives nothing out ahead
                 self._num_given += 1
 
