@@ -124,3 +124,14 @@ def test_memory_is_made_ready_for_as_much_as_is_saved_of_a_token() -> None:
     cache.settle()
     cache.expect(1000)
     assert memory.num_wanted == 100_000
+
+
+def test_memory_of_what_was_dropped_before_it_was_filled_is_given_back() -> None:
+    memory = HostMemory(16 * 1024)
+    cache = HostCache(budget_bytes=16 * 1024, whole=False, memory=memory)
+    covered, longer = cache.reserve("", list(b"ab")), cache.reserve("", list(b"abc"))
+    assert covered is not None
+    assert longer is not None
+    covered.state, longer.state = covered.take(2), longer.take(3)
+    cache.settle()
+    assert isinstance(memory.take(1), memoryview)

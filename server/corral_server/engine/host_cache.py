@@ -49,7 +49,7 @@ class HostCache:
         self._budget = budget_bytes
         self._whole = whole
         self._memory = memory
-        self._left: list[State] = []
+        self._left: list[Entry] = []
         self._token_bytes = 0.0
         self._tree = PrefixTree()
         self._entries: OrderedDict[int, Entry] = OrderedDict()
@@ -99,8 +99,8 @@ class HostCache:
             total -= len(self._entries[oldest].state)
             self._drop(oldest)
         if self._memory is not None:
-            for state in self._left:
-                self._memory.give_back(state)
+            for entry in self._left:
+                self._memory.give_back(entry.state)
         self._left.clear()
 
     def _best(self, scope: str, tokens: Sequence[int]) -> Match:
@@ -120,5 +120,5 @@ class HostCache:
 
     def _drop(self, key: int) -> None:
         self._tree.remove(key)
-        # It may still be about to be read.
-        self._left.append(self._entries.pop(key).state)
+        # It may still be about to be read, or filled.
+        self._left.append(self._entries.pop(key))

@@ -45,7 +45,7 @@ class HostMemory:
 
     def take(self, size: int) -> State:
         """Memory for so many bytes, to be given back: where it has no room, the interpreter's."""
-        count = -(-size // self._block)
+        count = self._count(size)
         start = self._free.find(b"\1" * count)
         if start < 0 or not count:
             return bytearray(size)
@@ -56,10 +56,7 @@ class HostMemory:
         """Nobody needs `state` any more."""
         if isinstance(state, bytearray):
             return
-        start, count = (
-            (_address(state) - self._address) // self._block,
-            -(-len(state) // self._block),
-        )
+        start, count = (_address(state) - self._address) // self._block, self._count(len(state))
         self._free[start : start + count] = b"\1" * count
 
     def make_ready(self, size: int) -> None:
@@ -76,6 +73,10 @@ class HostMemory:
     def num_ready(self) -> int:
         """Bytes that are free and given out."""
         return self._free.count(1, 0, self._num_given) * self._block
+
+    def _count(self, size: int) -> int:
+        """Blocks that so many bytes take."""
+        return -(-size // self._block)
 
     @property
     def _wants_more(self) -> bool:
