@@ -112,17 +112,18 @@ bench-peer: $(BENCHED)  ## build llama-server to compare with (once, minutes)
 
 .PHONY: bench-generator
 bench-generator:  ## build what loads both servers (needs Rust; a minute)
+	@command -v cargo >/dev/null || { echo "==> cargo is missing: install Rust 1.88 or newer"; exit 1; }
 	cargo build --quiet --release --manifest-path bench/generator/Cargo.toml
 
 .PHONY: bench
-bench: bench-peer bench-generator  ## measure Corral beside llama-server, and what it promises (about twenty-five minutes)
+bench: bench-generator bench-peer  ## measure Corral beside llama-server, and what it promises (about twenty-five minutes)
 	$(BIN)/python -m bench.compare --quick
 	$(BIN)/python -m bench.edge
 	$(BIN)/python -m bench.promises
 	$(BIN)/python -m bench.neighbours
 
 .PHONY: bench-full
-bench-full: bench-peer bench-generator  ## all workloads and models, into bench/results (hours)
+bench-full: bench-generator bench-peer  ## all workloads and models, into bench/results (hours)
 	$(BIN)/python -m bench.compare --full
 
 # -- standard tools -----------------------------------------------------------

@@ -10,6 +10,7 @@ from corral_server.engine.loop import Runner
 from corral_server.engine.pace import Pace
 from corral_server.engine.scheduler import Scheduler
 from corral_server.ipc.messages import Output
+from corral_server.llama.host_memory import HostMemory
 
 
 def make_cache(
@@ -22,7 +23,7 @@ def make_cache(
 ) -> KvCache:
     """A cache for `slots` running sequences and `kept` finished ones."""
     policy = policy or Policy()
-    host = HostCache(budget_bytes=host_bytes, whole=policy.whole) if host_bytes else None
+    host = HostCache(HostMemory(host_bytes), whole=policy.whole) if host_bytes else None
     return KvCache(cells=cells, slots=slots + kept, policy=policy, host=host)
 
 

@@ -10,7 +10,7 @@ from corral_server.llama.host_memory import HostMemory
 
 def cache_of(*texts: str, budget: int = 100, whole: bool = False, scope: str = "") -> HostCache:
     """Each text saved with as many bytes as it has characters."""
-    cache = HostCache(budget_bytes=budget, whole=whole)
+    cache = HostCache(HostMemory(budget), whole=whole)
     for text in texts:
         save(cache, text, scope=scope)
     return cache
@@ -75,7 +75,7 @@ def test_what_is_larger_than_the_budget_is_not_kept() -> None:
 
 
 def test_an_entry_that_was_never_filled_is_dropped() -> None:
-    cache = HostCache(budget_bytes=10, whole=False)
+    cache = HostCache(HostMemory(10), whole=False)
     cache.reserve("", [1, 2, 3])
     cache.settle()
     assert cache.find("", [1, 2, 3]) is None
@@ -98,7 +98,7 @@ def test_nothing_that_was_saved_shares_more_than_what_is_found(
 
 def test_memory_of_what_was_dropped_is_not_taken_before_it_was_read() -> None:
     memory = HostMemory(16 * 1024)
-    cache = HostCache(budget_bytes=16 * 1024, whole=False, memory=memory)
+    cache = HostCache(memory, whole=False)
     first = cache.reserve("", list(b"ab"))
     assert first is not None
     first.state = first.take(2)
@@ -115,7 +115,7 @@ def test_memory_of_what_was_dropped_is_not_taken_before_it_was_read() -> None:
 
 def test_memory_is_made_ready_for_as_much_as_is_saved_of_a_token() -> None:
     memory = HostMemory(1024 * 1024)
-    cache = HostCache(budget_bytes=1024 * 1024, whole=False, memory=memory)
+    cache = HostCache(memory, whole=False)
     cache.expect(1000)
     assert memory.num_wanted == 0
     entry = cache.reserve("", [1, 2, 3, 4])
@@ -128,7 +128,7 @@ def test_memory_is_made_ready_for_as_much_as_is_saved_of_a_token() -> None:
 
 def test_memory_of_what_was_dropped_before_it_was_filled_is_given_back() -> None:
     memory = HostMemory(16 * 1024)
-    cache = HostCache(budget_bytes=16 * 1024, whole=False, memory=memory)
+    cache = HostCache(memory, whole=False)
     covered, longer = cache.reserve("", list(b"ab")), cache.reserve("", list(b"abc"))
     assert covered is not None
     assert longer is not None

@@ -60,7 +60,7 @@ impl CorralTarget {
 
 impl Target for CorralTarget {
     async fn answer(&self, ask: Ask, hear: impl FnMut(i32)) -> Ending {
-        let mut ending = Ending { error: "the stream ended early".into(), ..Default::default() };
+        let mut ending = Ending::open();
         if let Err(error) = self.stream(ask, &mut ending, hear).await {
             (ending.refusal, ending.error) = match error.kind() {
                 ErrorReason::QueueFull => (error.reason, String::new()),

@@ -94,7 +94,8 @@ impl LlamaTarget {
         let mut events = SseStream::new(response.into_body());
         let mut heard = 0;
         while let Some(event) = events.next().await {
-            let event: Event = serde_json::from_str(&event?.data.unwrap_or_default())?;
+            let Some(data) = event?.data else { continue };
+            let event: Event = serde_json::from_str(&data)?;
             if event.tokens_predicted > heard {
                 heard = event.tokens_predicted;
                 hear(heard);
@@ -148,7 +149,7 @@ impl LlamaTarget {
 
 impl Target for LlamaTarget {
     async fn answer(&self, ask: Ask, hear: impl FnMut(i32)) -> Ending {
-        let mut ending = Ending { error: "the stream ended early".into(), ..Default::default() };
+        let mut ending = Ending::open();
         match timeout(DEADLINE, self.stream(ask, &mut ending, hear)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => ending.error = error.to_string(),

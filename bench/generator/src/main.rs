@@ -23,15 +23,17 @@ use target::Target;
 
 type Failure = Box<dyn Error>;
 
+const USAGE: &str = "usage: corral-bench-generator corral|llama-server HOST:PORT";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [kind, address] = &arguments[..] else { return Err("KIND HOST:PORT".into()) };
+    let [kind, address] = &arguments[..] else { return Err(USAGE.into()) };
     let tasks = LocalSet::new();
     match kind.as_str() {
         "corral" => tasks.run_until(run(CorralTarget::new(address)?)).await,
         "llama-server" => tasks.run_until(run(LlamaTarget::new(address))).await,
-        _ => Err(format!("no load for {kind}: corral or llama-server").into()),
+        _ => Err(USAGE.into()),
     }
 }
 

@@ -24,6 +24,13 @@ pub struct Ending {
     pub error: String,
 }
 
+impl Ending {
+    /// Of an answer whose end has not come.
+    pub fn open() -> Self {
+        Ending { error: "the stream ended early".into(), ..Default::default() }
+    }
+}
+
 /// What came of texts: vectors, and the tokens of the texts as the server counted them.
 #[derive(Default)]
 pub struct Vectors {

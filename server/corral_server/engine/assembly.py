@@ -78,8 +78,7 @@ def _policy(plan: Plan, load: LoadOptions, contexts: WarmContexts) -> Policy:
 def _host_cache(plan: Plan, *, whole: bool) -> HostCache | None:
     if not plan.host_cache_bytes:
         return None
-    memory = HostMemory(plan.host_cache_bytes)
-    return HostCache(budget_bytes=plan.host_cache_bytes, whole=whole, memory=memory)
+    return HostCache(HostMemory(plan.host_cache_bytes), whole=whole)
 
 
 def make_embeddings(

@@ -4,21 +4,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Protocol
 
 from corral_server.engine.prefix_tree import Match, PrefixTree
-
-State = bytearray | memoryview
-
-
-class Memory(Protocol):
-    """Where states are kept."""
-
-    def take(self, size: int, /) -> State: ...
-
-    def give_back(self, state: State, /) -> None: ...
-
-    def make_ready(self, size: int, /) -> None: ...
+from corral_server.llama.host_memory import HostMemory, State
 
 
 @dataclass(slots=True, eq=False)
@@ -28,7 +16,7 @@ class Entry:
 
     scope: str
     tokens: list[int]
-    take: Callable[[int], State] = field(default=bytearray, repr=False)
+    take: Callable[[int], State] = field(repr=False)
     state: State = field(default_factory=bytearray, repr=False)
 
 
@@ -44,11 +32,10 @@ class HostCache:
     """Keeps what was used last. `whole`: an entry is of use only if all its tokens are wanted, as
     for models that cannot drop a part of a sequence."""
 
-    def __init__(self, *, budget_bytes: int, whole: bool, memory: Memory | None = None) -> None:
-        """`memory`: where states are kept; by default wherever there is room."""
-        self._budget = budget_bytes
-        self._whole = whole
+    def __init__(self, memory: HostMemory, *, whole: bool) -> None:
+        """States take as many bytes as `memory` has."""
         self._memory = memory
+        self._whole = whole
         self._left: list[Entry] = []
         self._token_bytes = 0.0
         self._tree = PrefixTree()
@@ -77,13 +64,11 @@ class HostCache:
         if not self._whole:
             for key in self._tree.covered(scope, tokens):
                 self._drop(key)
-        take = bytearray if self._memory is None else self._memory.take
-        return self._add(Entry(scope, tokens, take))
+        return self._add(Entry(scope, tokens, self._memory.take))
 
     def expect(self, num_tokens: int) -> None:
         """So many tokens may come to be saved soon."""
-        if self._memory is not None:
-            self._memory.make_ready(int(num_tokens * self._token_bytes))
+        self._memory.make_ready(int(num_tokens * self._token_bytes))
 
     def settle(self) -> None:
         """Drops what was used longest ago until the rest fits, and entries that stayed empty. To be
@@ -94,13 +79,12 @@ class HostCache:
             latest = next(reversed(self._entries.values()))
             self._token_bytes = len(latest.state) / len(latest.tokens)
         total = self.num_bytes
-        while total > self._budget:
+        while total > self._memory.size:
             oldest = next(iter(self._entries))
             total -= len(self._entries[oldest].state)
             self._drop(oldest)
-        if self._memory is not None:
-            for entry in self._left:
-                self._memory.give_back(entry.state)
+        for entry in self._left:
+            self._memory.give_back(entry.state)
         self._left.clear()
 
     def _best(self, scope: str, tokens: Sequence[int]) -> Match:

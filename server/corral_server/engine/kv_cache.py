@@ -184,7 +184,8 @@ class KvCache:
 
     def tidy(self) -> None:
         """Gives up kept cells beyond their share, those used longest ago first. Before cells are
-        taken: what runs then lies close together, and it is the last cell in use that counts."""
+        taken: what runs then lies close together, and it is the last cell in use that counts.
+        Whatever is in use then may be the next to leave."""
         most = int(self.cells * self._kept_share)
         while self._kept and (over := self.num_kept - most) > 0:
             self._evict(over)

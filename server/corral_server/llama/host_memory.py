@@ -28,6 +28,7 @@ class HostMemory:
     """`size` bytes, which take none of the system's memory before they are needed or made ready."""
 
     def __init__(self, size: int) -> None:
+        self.size = size
         pages = -(-size // _MOST_BLOCKS // mmap.PAGESIZE)
         self._block = max(pages * mmap.PAGESIZE, _SMALLEST_BLOCK)
         self._free = bytearray(b"\1" * (size // self._block))
@@ -87,7 +88,7 @@ class HostMemory:
             return
         with suppress(OSError):
             os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
-        populate = ctypes.CDLL(None, use_errno=True).madvise
+        populate = ctypes.CDLL(None).madvise
         populate.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
         while self._wakes.wait():
             self._wakes.clear()

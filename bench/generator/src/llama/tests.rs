@@ -38,6 +38,7 @@ async fn answered(reply: String) -> (Ending, Vec<i32>) {
 #[tokio::test]
 async fn an_answer_is_read_to_its_end_however_it_is_cut() {
     let reply = stream(&[
+        ": a comment\n\n",
         "data: {\"stop\":false,\"tokens\":[7],\"tokens_predicted\":1}\n",
         "\ndata: {\"stop\":false,\"tokens\":[8],",
         "\"tokens_predicted\":2}\n\n",
