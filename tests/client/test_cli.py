@@ -250,7 +250,8 @@ def test_a_plugin_that_cannot_be_loaded_breaks_only_itself(
 def test_without_the_server_its_commands_say_how_to_get_it(
     corral: Corral, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr("corral.cli.app.SERVER", "a_server_that_is_not_here")
+    for module in ("corral.cli", "corral.cli.app"):
+        monkeypatch.setattr(f"{module}.SERVER", "a_server_that_is_not_here")
     result = corral(command)
     assert result.code == 1
     assert "pip install corral-server" in result.err

@@ -1,13 +1,17 @@
-"""`corral serve`, which starts the first engine before all else."""
+"""`corral serve`."""
 
 from contextlib import closing
 
+import typer
+
 from corral_server.cli import flags
+from corral_server.cli.begin import begin
 from corral_server.models.engine_process import EngineProcess
 from corral_server.models.engines import Engines
 
 
 def serve(
+    context: typer.Context,
     config: flags.ConfigFile = None,
     model: flags.Models = None,
     default: flags.Default = None,
@@ -35,7 +39,9 @@ def serve(
         grace=grace,
         log_level=log_level,
     )
-    with closing(Engines(spare=EngineProcess.start())) as engines:
+    begun = context.obj
+    spare = begun if isinstance(begun, EngineProcess) else begin()
+    with closing(Engines(spare=spare)) as engines:
         # What is imported here takes as long as the first engine does until it can load.
         from corral_server.cli.running import run_server
 

@@ -10,13 +10,13 @@ import typer
 from typer.core import TyperGroup
 
 import corral
+from corral.cli import HELP, SERVER
 from corral.cli.options import Address
 
 PLUGINS = "corral.commands"
 
 # The server's own, and the modules they are in: `corral serve` would begin 25 ms later if it were
 # looked for in what all installed distributions bring.
-SERVER = "corral_server"
 SERVERS: Mapping[str, str] = {
     "config": f"{SERVER}.cli.configuration",
     "serve": f"{SERVER}.cli.serving",
@@ -132,7 +132,7 @@ app = typer.Typer(
     help="Load llama.cpp models into a Corral server and use them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": list(HELP)},
 )
 
 
@@ -153,10 +153,10 @@ def _with_address(command: Any, address: str) -> dict[str, Any]:
     return {"address": address, **below}
 
 
-def run(arguments: Sequence[str] | None) -> None:
-    """Runs one command and exits."""
+def run(arguments: Sequence[str] | None, begun: object = None) -> None:
+    """Runs one command, which finds `begun` as its context's object, and exits."""
     try:
-        app(arguments, prog_name="corral")
+        app(arguments, prog_name="corral", obj=begun)
     except SystemExit:
         raise  # the usual end, for which no other has to be imported
     except corral.CorralError as error:
