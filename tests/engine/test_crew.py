@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from corral_server.engine.crew import MOST_TOKENS, Crew
+from corral_server.llama.effort import Effort
 
 Cost = Callable[[int], float]
 
@@ -16,7 +17,7 @@ def computed(
     for _ in range(steps):
         size = crew.size(num_tokens)
         took_s = cost(size)
-        crew.learn(num_tokens, took_s=took_s, busy_s=took_s * busy)
+        crew.learn(num_tokens, Effort(took_s, took_s * busy))
         sizes.append(size)
     return sizes
 

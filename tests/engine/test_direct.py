@@ -11,6 +11,7 @@ from corral_server.config import Capability, LoadOptions, Mode
 from corral_server.engine.direct import DirectRunner, DirectScheduler
 from corral_server.engine.pace import Pace
 from corral_server.engine.sequence import Sequence
+from corral_server.engine.spin_policy import SpinPolicy
 from corral_server.errors import QueueFull
 from corral_server.ipc.messages import Cancel, Embed, Output, Rejected, Start, Submit
 from corral_server.llama.context import ContextOptions, LlamaContext
@@ -137,7 +138,9 @@ def test_there_is_a_context_for_each_request_and_none_after_the_last(path: Path)
             options = ContextOptions(context_size=size, slots=1, batch_size=64, threads=1)
             return LlamaContext(model, options)
 
-        runner = DirectRunner(open_context, model.vocabulary, batch_tokens=64)
+        runner = DirectRunner(
+            open_context, model.vocabulary, batch_tokens=64, spin=SpinPolicy(lambda is_brief: None)
+        )
         scheduler = DirectScheduler(
             cells=256, pace=Pace(target_s=60.0, batch_tokens=64), max_waiting=10
         )

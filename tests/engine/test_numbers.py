@@ -18,6 +18,7 @@ from corral_server.engine.kv_cache import Policy
 from corral_server.engine.runner import LlamaRunner
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Sequence
+from corral_server.engine.spin_policy import SpinPolicy
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.model import LlamaModel
 from corral_server.request import GenerationRequest, SamplingParams, TokenPrompt
@@ -43,7 +44,12 @@ class Answers:
     ) -> None:
         self._model = model
         self._context = context
-        self._runner = LlamaRunner(context, model.vocabulary, batch_tokens=BATCH_TOKENS)
+        self._runner = LlamaRunner(
+            context,
+            model.vocabulary,
+            batch_tokens=BATCH_TOKENS,
+            spin=SpinPolicy(lambda is_brief: None),
+        )
         self._scheduler = scheduler or make_scheduler(
             slots=STREAMS,
             cells=context.size,

@@ -7,6 +7,7 @@ import pytest
 
 from corral_server.engine.runner import LlamaRunner
 from corral_server.engine.sequence import Sequence
+from corral_server.engine.spin_policy import SpinPolicy
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.model import LlamaModel
 from corral_server.request import (
@@ -35,7 +36,12 @@ def context(tiny_model: LlamaModel) -> Iterator[LlamaContext]:
 
 @pytest.fixture
 def runner(tiny_model: LlamaModel, context: LlamaContext) -> LlamaRunner:
-    return LlamaRunner(context, tiny_model.vocabulary, batch_tokens=BATCH_TOKENS)
+    return LlamaRunner(
+        context,
+        tiny_model.vocabulary,
+        batch_tokens=BATCH_TOKENS,
+        spin=SpinPolicy(lambda is_brief: None),
+    )
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from corral_server.engine.plan import Plan
 from corral_server.engine.prompt import PromptEncoder
 from corral_server.engine.runner import LlamaRunner
 from corral_server.engine.scheduler import Scheduler
+from corral_server.engine.spin_policy import SpinPolicy
 from corral_server.engine.warm_up import WarmContexts
 from corral_server.engine.weights import Weights
 from corral_server.llama.host_memory import HostMemory
@@ -34,7 +35,7 @@ class Generation:
 
 
 def make_generation(
-    plan: Plan, weights: Weights, contexts: WarmContexts, load: LoadOptions
+    plan: Plan, weights: Weights, contexts: WarmContexts, load: LoadOptions, spin: SpinPolicy
 ) -> Generation:
     options = plan.generation
     vocabulary = weights.model.vocabulary
@@ -49,6 +50,7 @@ def make_generation(
             lambda size: weights.passing_context(options, size),
             vocabulary,
             batch_tokens=batch_tokens,
+            spin=spin,
         )
         waits = DirectScheduler(cells=options.context_size, pace=pace, max_waiting=load.max_waiting)
         return Generation(waits, direct)
@@ -59,7 +61,7 @@ def make_generation(
         host=_host_cache(plan, whole=not contexts.can_truncate),
     )
     scheduler = Scheduler(slots=options.slots, cache=cache, pace=pace, max_waiting=load.max_waiting)
-    runner = LlamaRunner(contexts.generation, vocabulary, batch_tokens=batch_tokens)
+    runner = LlamaRunner(contexts.generation, vocabulary, batch_tokens=batch_tokens, spin=spin)
     return Generation(scheduler, runner)
 
 
@@ -88,6 +90,7 @@ def make_embeddings(
     encoder: PromptEncoder,
     *,
     max_waiting: int,
+    spin: SpinPolicy,
 ) -> Embeddings | None:
     options = plan.embedding
     if options is None:
@@ -105,8 +108,9 @@ def make_embeddings(
         embedder = DirectEmbedder(
             lambda size: weights.passing_context(options, size),
             batch_tokens=batch_tokens,
+            spin=spin,
         )
     else:
-        embedder = LlamaEmbedder(contexts.embedding, batch_tokens=batch_tokens)
+        embedder = LlamaEmbedder(contexts.embedding, batch_tokens=batch_tokens, spin=spin)
     inputs = InputEncoder(encoder, weights.model.vocabulary, limit=plan.embedding_limit)
     return Embeddings(scheduler, embedder, inputs, pooling=plan.pooling)

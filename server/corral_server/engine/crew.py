@@ -10,6 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from statistics import median
 
+from corral_server.llama.effort import Effort
+
 # Longer steps are prompts: they gain by threads even so, and a bad trial would be felt.
 MOST_TOKENS = 32
 
@@ -38,11 +40,10 @@ class Crew:
         """How many threads are to compute the next step."""
         return self._habit(num_tokens).next_size if self._chooses(num_tokens) else self._most
 
-    def learn(self, num_tokens: int, *, took_s: float, busy_s: float) -> None:
-        """A step has taken `took_s` with the threads `size` said; the first of them has computed
-        for `busy_s`."""
+    def learn(self, num_tokens: int, effort: Effort) -> None:
+        """What a step has taken with the threads `size` said."""
         if self._chooses(num_tokens):
-            self._habit(num_tokens).learn(took_s, busy_s)
+            self._habit(num_tokens).learn(effort.took_s, effort.busy_s)
 
     def _chooses(self, num_tokens: int) -> bool:
         return self._most > 1 and num_tokens <= MOST_TOKENS

@@ -9,6 +9,7 @@ from corral_server.engine.pace import Pace
 from corral_server.engine.runner import LlamaRunner, make_sampler
 from corral_server.engine.scheduler import Scheduler
 from corral_server.engine.sequence import Sequence
+from corral_server.engine.spin_policy import SpinPolicy
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.process import give_back_memory
 from corral_server.llama.sampler import LlamaSampler
@@ -34,9 +35,15 @@ class DirectRunner:
     """Opens a context when a request begins and closes it when its slot is emptied."""
 
     def __init__(
-        self, open_context: OpenContext, vocabulary: Vocabulary, *, batch_tokens: int
+        self,
+        open_context: OpenContext,
+        vocabulary: Vocabulary,
+        *,
+        batch_tokens: int,
+        spin: SpinPolicy,
     ) -> None:
         """`open_context` makes one for so many tokens."""
+        self._spin = spin
         self._open_context = open_context
         self._vocabulary = vocabulary
         self._batch_tokens = batch_tokens
@@ -81,7 +88,11 @@ class DirectRunner:
         # What is learned of one request holds for the next.
         self._crew = self._crew or Crew(self._context.threads)
         return LlamaRunner(
-            self._context, self._vocabulary, batch_tokens=self._batch_tokens, crew=self._crew
+            self._context,
+            self._vocabulary,
+            batch_tokens=self._batch_tokens,
+            spin=self._spin,
+            crew=self._crew,
         )
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from corral_server.engine.embedding_job import EmbeddingBatch, EmbeddingJob
 from corral_server.engine.pooling import Vectors
+from corral_server.engine.spin_policy import SpinPolicy
 from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context import LlamaContext
 from corral_server.llama.process import give_back_memory
@@ -12,8 +13,9 @@ from corral_server.llama.process import give_back_memory
 class LlamaEmbedder:
     """Owns the rows of the batch; borrows the context."""
 
-    def __init__(self, context: LlamaContext, *, batch_tokens: int) -> None:
+    def __init__(self, context: LlamaContext, *, batch_tokens: int, spin: SpinPolicy) -> None:
         self._context = context
+        self._spin = spin
         self._rows = LlamaBatch(batch_tokens)
 
     def execute(self, batch: EmbeddingBatch) -> list[Vectors]:
@@ -33,7 +35,9 @@ class LlamaEmbedder:
                 wanted=True,
             )
         self._rows.want_all()
-        self._context.decode(self._rows)
+        effort = self._context.decode(self._rows)
+        if self._context.threads > 1:
+            self._spin.learn(effort)
         return self._split(batch)
 
     def _split(self, batch: EmbeddingBatch) -> list[Vectors]:
@@ -49,10 +53,13 @@ class LlamaEmbedder:
 class DirectEmbedder:
     """A context for each call, freed after it: the scheduler hands out one call at a time."""
 
-    def __init__(self, open_context: Callable[[int], LlamaContext], *, batch_tokens: int) -> None:
+    def __init__(
+        self, open_context: Callable[[int], LlamaContext], *, batch_tokens: int, spin: SpinPolicy
+    ) -> None:
         """`open_context` makes one for so many tokens."""
         self._open_context = open_context
         self._batch_tokens = batch_tokens
+        self._spin = spin
         self._call: int | None = None
         self._context: LlamaContext | None = None
         self._embedder: LlamaEmbedder | None = None
@@ -73,7 +80,7 @@ class DirectEmbedder:
         longest = max(map(len, job.inputs))
         self._context = self._open_context(max(longest, self._batch_tokens))
         self._call = job.call
-        return LlamaEmbedder(self._context, batch_tokens=self._batch_tokens)
+        return LlamaEmbedder(self._context, batch_tokens=self._batch_tokens, spin=self._spin)
 
     def close(self) -> None:
         """Frees the context, if there is one."""

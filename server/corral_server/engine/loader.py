@@ -12,6 +12,7 @@ from corral_server.engine.loop import EngineLoop
 from corral_server.engine.plan import Plan
 from corral_server.engine.probe import probe
 from corral_server.engine.prompt import PromptEncoder
+from corral_server.engine.spin_policy import SpinPolicy
 from corral_server.engine.warm_up import WarmContexts, warm_up
 from corral_server.engine.weights import Weights
 from corral_server.ipc.channel import Channel
@@ -68,7 +69,11 @@ def _make_loop(
         template=template or model.chat_template(tools=False),
         tool_template=template or model.chat_template(tools=True),
     )
-    generation = make_generation(plan, weights, contexts, start.options)
+    spin = SpinPolicy(Spin().be_brief)
+    generation = make_generation(plan, weights, contexts, start.options, spin)
+    embeddings = make_embeddings(
+        plan, weights, contexts, encoder, max_waiting=max_waiting, spin=spin
+    )
     return EngineLoop(
         channel,
         scheduler=generation.scheduler,
@@ -77,8 +82,8 @@ def _make_loop(
         vocabulary=model.vocabulary,
         sequence_limit=_sequence_limit(plan, model),
         patience_s=start.options.step_target_s,
-        embeddings=make_embeddings(plan, weights, contexts, encoder, max_waiting=max_waiting),
-        on_crowd=Spin().be_brief,
+        embeddings=embeddings,
+        on_crowd=spin.crowd,
     )
 
 

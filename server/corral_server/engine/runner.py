@@ -2,13 +2,13 @@
 one."""
 
 import math
-import time
 from typing import assert_never
 
 from corral_server.engine.batch import Batch, BatchItem, Forget, Operation, Restore, Save, Share
 from corral_server.engine.crew import Crew
 from corral_server.engine.picker import Picker
 from corral_server.engine.sequence import Sequence
+from corral_server.engine.spin_policy import SpinPolicy
 from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context import Interrupted, LlamaContext
 from corral_server.llama.sampler import LlamaSampler
@@ -25,9 +25,11 @@ class LlamaRunner:
         vocabulary: Vocabulary,
         *,
         batch_tokens: int,
+        spin: SpinPolicy,
         crew: Crew | None = None,
     ) -> None:
         """`crew`: by default a new one, of the context's threads."""
+        self._spin = spin
         self._crew = crew or Crew(context.threads)
         self._context = context
         self._vocabulary = vocabulary
@@ -66,13 +68,10 @@ class LlamaRunner:
     def _decode(self) -> None:
         num_tokens = len(self._rows)
         self._context.use_threads(self._crew.size(num_tokens))
-        began, computed = time.perf_counter(), time.thread_time()
-        self._context.decode(self._rows)
-        self._crew.learn(
-            num_tokens,
-            took_s=time.perf_counter() - began,
-            busy_s=time.thread_time() - computed,
-        )
+        effort = self._context.decode(self._rows)
+        self._crew.learn(num_tokens, effort)
+        if self._context.threads > 1:
+            self._spin.learn(effort)
 
     def interrupt(self) -> None:
         """Ends a `compute` that runs on another thread."""

@@ -1,6 +1,7 @@
 """A model's KV cache and its computation."""
 
 import ctypes
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from corral_server.llama import library
 from corral_server.llama.adapter import LlamaAdapter
 from corral_server.llama.batch import LlamaBatch
 from corral_server.llama.context_options import ContextOptions
+from corral_server.llama.effort import Effort
 from corral_server.llama.host_memory import State
 from corral_server.llama.model import LlamaModel
 
@@ -98,9 +100,10 @@ class LlamaContext:
         if code != 0:
             raise ModelLoadFailed(f"llama.cpp could not apply the adapters: {code}")
 
-    def decode(self, batch: LlamaBatch) -> None:
+    def decode(self, batch: LlamaBatch) -> Effort:
         """Computes `batch`. Raises NoCells (nothing changed), Interrupted or DecodeFailed (all is
         lost)."""
+        began_s, was_busy_s = time.perf_counter(), time.thread_time()
         self._stop[0] = _GO_ON
         code = c.llama_decode(self.handle, batch.struct)
         if code == _NO_CELLS:
@@ -112,6 +115,7 @@ class LlamaContext:
         if code != 0:
             raise DecodeFailed(f"llama_decode returned {code}: {library.take_errors()}")
         c.llama_synchronize(self.handle)
+        return Effort(time.perf_counter() - began_s, time.thread_time() - was_busy_s)
 
     def interrupt(self) -> None:
         """Ends the `decode` that runs on another thread, after the operation it is at. A model that
