@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from corral_server.errors import (
     CorralError,
     InternalError,
     ModelLoadFailed,
-    SlowConsumer,
 )
 from corral_server.ipc.async_channel import AsyncChannel
 from corral_server.ipc.frame import ChannelClosed
@@ -38,7 +36,6 @@ from corral_server.ipc.messages import (
     Proceed,
     Question,
     Ready,
-    Rejected,
     Report,
     Start,
     Submit,
@@ -46,11 +43,10 @@ from corral_server.ipc.messages import (
     Tokenized,
 )
 from corral_server.models.admission import Admission
+from corral_server.models.calls import Calls
 from corral_server.models.crowd import Crowd
-from corral_server.models.embedding_stream import EmbeddingStream
 from corral_server.models.engine_process import EngineProcess
 from corral_server.models.engine_watch import EngineWatch
-from corral_server.models.event_stream import EventStream
 from corral_server.request import (
     Event,
     Finished,
@@ -71,15 +67,11 @@ class EngineClient:
         self.threads = 1
         self._watch = EngineWatch(process)
         self._channel = channel
-        self._numbers = count(1)
-        self._streams: dict[int, EventStream] = {}
-        self._embeddings: dict[int, EmbeddingStream] = {}
+        self._calls = Calls(lambda call: channel.send(Cancel(call)))
         self._crowd = crowd
         self._is_ready = self._is_crowded = False
         self._admission = Admission()
         self._max_waiting = 0
-        self._answers: dict[int, asyncio.Future[Answer]] = {}
-        self._ended_by: CorralError | None = None
 
     @classmethod
     @asynccontextmanager
@@ -128,18 +120,12 @@ class EngineClient:
         with suppress(ChannelClosed):
             while True:
                 for report in await self._receive():
-                    self._dispatch(report)
+                    self._note(report)
+                    self._calls.take(report)
 
     def end(self, error: CorralError) -> None:
         """Ends all calls, and every later one, with `error`."""
-        self._ended_by = self._ended_by or error
-        for stream in self._streams.values():
-            stream.fail(error)
-        for vectors in self._embeddings.values():
-            vectors.fail(error)
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(error)
+        self._calls.end(error)
 
     def crowd(self, is_crowded: bool) -> None:
         """Tells the engine whether others compute on the same processors."""
@@ -153,10 +139,12 @@ class EngineClient:
         Leaving early, for any reason, cancels the request; that takes closing this (`aclosing`).
         Raises QueueFull at once where the engine would in the middle of its next step.
         """
-        call = self._next_call()
-        with self._admission.admit(call), self._crowd.work(self):
-            stream = self._streams[call] = EventStream()
-            finished = False
+        call, finished = self._calls.next_number(), False
+        with (
+            self._admission.admit(call),
+            self._crowd.work(self),
+            self._calls.generation(call) as stream,
+        ):
             try:
                 self._channel.send(Submit(call, request))
                 while not finished:
@@ -164,7 +152,6 @@ class EngineClient:
                     finished = isinstance(event, Finished)
                     yield event
             finally:
-                del self._streams[call]
                 if not finished:
                     self._channel.send(Cancel(call))
 
@@ -179,10 +166,8 @@ class EngineClient:
 
         Leaving early, for any reason, cancels the call; that takes closing this (`aclosing`).
         """
-        call = self._next_call()
-        with self._crowd.work(self):
-            stream = self._embeddings[call] = EmbeddingStream()
-            finished = False
+        call, finished = self._calls.next_number(), False
+        with self._crowd.work(self), self._calls.embedding(call) as stream:
             try:
                 self._channel.send(
                     Embed(call=call, inputs=inputs, pooling=pooling, normalize=normalize)
@@ -192,33 +177,32 @@ class EngineClient:
                     finished = part.is_last
                     yield part
             finally:
-                del self._embeddings[call]
                 if not finished:
                     self._channel.send(Cancel(call))
 
     async def tokenize(
         self, text: str, *, add_special: bool, parse_special: bool
     ) -> tuple[Token, ...]:
-        call = self._next_call()
+        call = self._calls.next_number()
         answer = await self._ask(call, Tokenize(call, text, add_special, parse_special))
         assert isinstance(answer, Tokenized)
         return answer.tokens
 
     async def detokenize(self, token_ids: tuple[int, ...], *, unparse_special: bool) -> bytes:
-        call = self._next_call()
+        call = self._calls.next_number()
         answer = await self._ask(call, Detokenize(call, token_ids, unparse_special))
         assert isinstance(answer, Detokenized)
         return answer.raw
 
     async def count_tokens(self, prompt: Prompt) -> int:
-        call = self._next_call()
+        call = self._calls.next_number()
         answer = await self._ask(call, CountTokens(call, prompt))
         assert isinstance(answer, Counted)
         return answer.tokens
 
     async def load_report(self) -> EngineLoad:
         """How busy it is."""
-        call = self._next_call()
+        call = self._calls.next_number()
         answer = await self._ask(call, AskLoad(call))
         assert isinstance(answer, EngineLoad)
         return answer
@@ -227,55 +211,17 @@ class EngineClient:
         """How the process ended and what it said last."""
         return await self._watch.obituary()
 
-    def _next_call(self) -> int:
-        if self._ended_by is not None:
-            raise self._ended_by
-        return next(self._numbers)
-
     async def _ask(self, call: int, question: Question) -> Answer:
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._answers[call] = answer
-        try:
+        with self._calls.question(call) as answer:
             self._channel.send(question)
             return await answer
-        finally:
-            del self._answers[call]
 
-    def _dispatch(self, report: Report) -> None:
-        """A report for a call that is gone is dropped: the engine had not heard of it yet."""
+    def _note(self, report: Report) -> None:
         match report:
-            case Output():
-                if (stream := self._streams.get(report.call)) is not None:
-                    self._push(report.call, stream, report.event)
-            case Embedded():
-                if (vectors := self._embeddings.get(report.call)) is not None:
-                    vectors.push(report)
-            case Rejected():
-                self._reject(report.call, report.failure.error())
-            case Tokenized() | Detokenized() | Counted() | EngineLoad():
-                if (answer := self._answers.get(report.call)) is not None and not answer.done():
-                    answer.set_result(report)
-            case _:
-                raise InternalError(f"an engine that is ready reported {type(report).__name__}")
-
-    def _push(self, call: int, stream: EventStream, event: Event) -> None:
-        match event:
-            case Started():
-                self._admission.started(wait_s=event.estimated_wait_s)
-            case Finished():
-                self._admission.finished(call)
-        if stream.is_full and not stream.has_failed:
-            stream.fail(SlowConsumer("the answer was read too slowly and was cut off"))
-            self._channel.send(Cancel(call))
-        stream.push(event)
-
-    def _reject(self, call: int, error: CorralError) -> None:
-        if (stream := self._streams.get(call)) is not None:
-            stream.fail(error)
-        elif (vectors := self._embeddings.get(call)) is not None:
-            vectors.fail(error)
-        elif (answer := self._answers.get(call)) is not None and not answer.done():
-            answer.set_exception(error)
+            case Output(event=Started() as started):
+                self._admission.started(wait_s=started.estimated_wait_s)
+            case Output(event=Finished()):
+                self._admission.finished(report.call)
 
     async def _hear(self, stall_s: float) -> Report:
         """The next report of a load; the engine sends one a frame until it is ready."""
