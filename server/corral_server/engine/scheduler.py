@@ -7,24 +7,20 @@ the longer gaps, prompts: the shortest first, with a part for the oldest. Answer
 begun pause while others wait to begin, so that of many that come at once all begin soon.
 """
 
-import math
 import time
 from collections.abc import Callable
 
 from corral_server.engine.batch import Batch, BatchItem, Operation
+from corral_server.engine.division import Want, divide
 from corral_server.engine.kv_cache import WORTH_SHARING, KvCache
 from corral_server.engine.pace import Pace
 from corral_server.engine.pause import moving_answers
-from corral_server.engine.prefix_tree import common_length
 from corral_server.engine.sequence import Sequence
 from corral_server.engine.throughput import Throughput
 from corral_server.engine.waiting import WaitingQueue, urgency
 from corral_server.errors import DeadlineExceeded
 from corral_server.ipc.messages import EngineLoad, Failure, Output, Rejected
 from corral_server.request import Finished, Priority
-
-# What the oldest prompt gets of each step's budget while shorter ones overtake it.
-_OLDEST_SHARE = 0.25
 
 
 class Scheduler:
@@ -267,20 +263,12 @@ class Scheduler:
         return items
 
     def _parts(self, budget: int) -> list[tuple[Sequence, int]]:
-        """Prompts to go on with, and how many tokens of each: a part for the oldest, and the rest
-        for the shortest."""
-        prompts = [each for each in self._running if each.gap > 1 and not self._follows(each)]
-        if not prompts or budget <= 0:
+        """Prompts to go on with, and how many tokens of each."""
+        if budget <= 0:
             return []
-        oldest = prompts[0]
-        counts = {oldest.call: min(self._most(oldest), math.ceil(budget * _OLDEST_SHARE))}
-        left = budget - counts[oldest.call]
-        for prompt in sorted(prompts, key=lambda prompt: prompt.gap):
-            known = counts.get(prompt.call, 0)
-            more = min(self._most(prompt) - known, left)
-            counts[prompt.call] = known + more
-            left -= more
-        return [(prompt, counts[prompt.call]) for prompt in prompts if counts[prompt.call]]
+        prompts = [each for each in self._running if each.gap > 1 and not self._follows(each)]
+        counts = divide(budget, [Want(each.gap, self._most(each)) for each in prompts])
+        return [(prompt, count) for prompt, count in zip(prompts, counts, strict=True) if count]
 
     def _most(self, prompt: Sequence) -> int:
         """How many tokens may be computed in one step: up to where a checkpoint is due."""
@@ -306,12 +294,7 @@ class Scheduler:
         """Tokens of both prompts' beginning that may be computed once for both."""
         if not self._cache.shares or sequence.request.cache_scope != other.request.cache_scope:
             return 0
-        common = sequence.common.get(other.call)
-        if common is None:
-            one, two = sequence.tokens[: sequence.num_prompt], other.tokens[: other.num_prompt]
-            common = min(common_length(one, two), sequence.num_prompt - 1)
-            sequence.common[other.call] = common
-        return common
+        return sequence.common_with(other)
 
     def _learn(self, batch: Batch, now: float) -> None:
         """Takes in how long a step took, and what it brought."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from corral_server.engine.prefix_tree import common_length
 from corral_server.engine.text import TextStream
 from corral_server.request import (
     Delta,
@@ -63,8 +64,7 @@ class Clock:
 class Sequence:
     """One request. `tokens` holds the prompt and then the answer; the first `num_computed` of them
     are in the KV cache under `slot`, which is None while the sequence waits. `num_cached` tokens of
-    the prompt were found there; `deadline` is when the caller gives up, on the clock of `now`;
-    `common` remembers how many tokens the prompts of other calls begin with alike."""
+    the prompt were found there; `deadline` is when the caller gives up, on the clock of `now`."""
 
     def __init__(
         self,
@@ -85,11 +85,11 @@ class Sequence:
         self.num_prompt = len(prompt)
         self.num_computed = 0
         self.num_cached = 0
-        self.common: dict[int, int] = {}
         self.slot: int | None = None
         self.sampler = sampler
         self.clock = Clock(arrived=now)
         self.deadline = now + (math.inf if request.time_left_s is None else request.time_left_s)
+        self._common: dict[int, int] = {}
         self._vocabulary = vocabulary
         self._max_tokens = min(request.max_tokens or limit, limit - len(prompt))
         self._stop_tokens = frozenset(request.stop.token_ids)
@@ -113,6 +113,15 @@ class Sequence:
     def gap(self) -> int:
         """Tokens owned but not computed; one means that the next step brings a token."""
         return len(self.tokens) - self.num_computed
+
+    def common_with(self, other: "Sequence") -> int:
+        """Tokens the prompts of both begin with alike, but for the last of this one, which has to
+        be computed."""
+        common = self._common.get(other.call)
+        if common is None:
+            one, two = self.tokens[: self.num_prompt], other.tokens[: other.num_prompt]
+            common = self._common[other.call] = min(common_length(one, two), self.num_prompt - 1)
+        return common
 
     def append(self, token: int, now: float) -> list[Delta | Finished]:
         """Takes the token that was picked and returns what the caller is told."""
