@@ -761,8 +761,8 @@ type LoadOptions struct {
 	// Tokens computed in one step at most, over all sequences. At least the
 	// number of slots, at most 8192. Default 512.
 	BatchSize *int32 `protobuf:"varint,3,opt,name=batch_size,json=batchSize,proto3,oneof" json:"batch_size,omitempty"`
-	// Processor threads of the engine. 1 to 512. Default: the physical cores
-	// this server may use.
+	// Processor threads the engine computes on at most; on fewer where those
+	// are faster. 1 to 512. Default: the physical cores this server may use.
 	Threads *int32 `protobuf:"varint,4,opt,name=threads,proto3,oneof" json:"threads,omitempty"`
 	// Requests that may wait for a slot. 0 to 100000. Default 256. One more is
 	// refused with QUEUE_FULL.

@@ -473,8 +473,8 @@ pub struct LoadOptions {
     /// number of slots, at most 8192. Default 512.
     #[prost(int32, optional, tag = "3")]
     pub batch_size: ::core::option::Option<i32>,
-    /// Processor threads of the engine. 1 to 512. Default: the physical cores
-    /// this server may use.
+    /// Processor threads the engine computes on at most; on fewer where those
+    /// are faster. 1 to 512. Default: the physical cores this server may use.
     #[prost(int32, optional, tag = "4")]
     pub threads: ::core::option::Option<i32>,
     /// Requests that may wait for a slot. 0 to 100000. Default 256. One more is

@@ -206,8 +206,8 @@ export interface LoadOptions {
     | number
     | undefined;
   /**
-   * Processor threads of the engine. 1 to 512. Default: the physical cores
-   * this server may use.
+   * Processor threads the engine computes on at most; on fewer where those
+   * are faster. 1 to 512. Default: the physical cores this server may use.
    */
   threads?:
     | number
