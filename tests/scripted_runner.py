@@ -131,10 +131,12 @@ class ScriptedRunner:
                 held[start:end] = self.slots[source][start:end]
             case Save(slot, entry):
                 assert [cell.token for cell in self.slots[slot]] == entry.tokens
-                entry.state = bytearray(b"%d" % len(entry.tokens))
+                text = b"%d" % len(entry.tokens)
+                entry.state = entry.take(len(text))
+                entry.state[:] = text
             case Restore(entry, slot):
                 assert slot not in self.slots, "a slot must be empty before it is filled"
-                assert int(entry.state) == len(entry.tokens)
+                assert int(bytes(entry.state)) == len(entry.tokens)
                 self.slots[slot] = list(map(Cell, entry.tokens))
                 assert self.num_cells <= self._num_cells
             case _:

@@ -453,7 +453,7 @@ def test_kept_cells_are_given_up_for_running_sequences_the_oldest_first() -> Non
 
 
 def test_what_leaves_the_cache_comes_back_from_host_memory() -> None:
-    bench = make_bench(slots=1, kept=0, batch_tokens=300, host_bytes=1000)
+    bench = make_bench(slots=1, kept=0, batch_tokens=300, host_bytes=1 << 20)
     for call in (1, 2):
         bench.add(call, 100, max_tokens=1)
         bench.run()
@@ -464,7 +464,7 @@ def test_what_leaves_the_cache_comes_back_from_host_memory() -> None:
 
 def test_what_will_have_to_leave_the_cache_is_copied_while_nothing_runs() -> None:
     policy = Policy(least_share=0.0, most_share=0.0)
-    bench = make_bench(cells=2000, batch_tokens=1000, policy=policy, host_bytes=2000)
+    bench = make_bench(cells=2000, batch_tokens=1000, policy=policy, host_bytes=1 << 20)
     for call, length in enumerate((100, 100, 600), start=1):
         bench.add(call, length, max_tokens=1)
     bench.run()
@@ -479,7 +479,7 @@ def test_what_will_have_to_leave_the_cache_is_copied_while_nothing_runs() -> Non
 @pytest.mark.parametrize("again", [1, 2])
 def test_what_is_copied_already_keeps_nothing_else_from_being_copied(again: int) -> None:
     policy = Policy(least_share=0.0, most_share=0.0)
-    bench = make_bench(cells=2000, batch_tokens=1000, policy=policy, host_bytes=2000)
+    bench = make_bench(cells=2000, batch_tokens=1000, policy=policy, host_bytes=1 << 20)
     bench.add(again, 100, max_tokens=1)
     bench.run()
     bench.spare()
@@ -491,7 +491,7 @@ def test_what_is_copied_already_keeps_nothing_else_from_being_copied(again: int)
 
 def kept_beside_another(policy: Policy) -> int:
     """Cells of finished sequences that stay where prompts are found, beside one that runs."""
-    bench = make_bench(cells=1000, batch_tokens=300, policy=policy, host_bytes=2000)
+    bench = make_bench(cells=1000, batch_tokens=300, policy=policy, host_bytes=1 << 20)
     for call in range(1, 9):
         bench.add(call, prompt=[*prompt_of(1, 100), call], max_tokens=1)
         bench.run()
@@ -508,7 +508,7 @@ def test_cells_are_kept_where_prompts_are_found_unless_host_memory_holds_them() 
 
 def test_what_host_memory_holds_is_found_though_nothing_is_kept() -> None:
     policy = Policy(least_share=0.0, most_share=0.0)
-    bench = make_bench(cells=1000, batch_tokens=300, policy=policy, host_bytes=2000)
+    bench = make_bench(cells=1000, batch_tokens=300, policy=policy, host_bytes=1 << 20)
     bench.add(1, 100, max_tokens=1)
     bench.run()
     bench.add(2, 1)
@@ -519,7 +519,7 @@ def test_what_host_memory_holds_is_found_though_nothing_is_kept() -> None:
 
 
 def test_a_model_that_forgets_nothing_halfway_goes_on_from_a_checkpoint() -> None:
-    bench = make_bench(batch_tokens=300, policy=Policy(whole=True), host_bytes=1000)
+    bench = make_bench(batch_tokens=300, policy=Policy(whole=True), host_bytes=1 << 20)
     first = bench.add(1, 100, max_tokens=5)
     assert [bench.step(), bench.step()] == [[(1, 99)], [(1, 1)]]
     bench.run()
@@ -774,11 +774,11 @@ def check(
     ("policy", "host_bytes"),
     [
         (Policy(), 0),
-        (Policy(), 1000),
-        (Policy(least_share=0.1), 40),
-        (Policy(least_share=0.0, most_share=0.0), 1000),
+        (Policy(), 1 << 20),
+        (Policy(least_share=0.1), 3 << 14),
+        (Policy(least_share=0.0, most_share=0.0), 1 << 20),
         (Policy(keeps=False), 0),
-        (Policy(whole=True), 1000),
+        (Policy(whole=True), 1 << 20),
     ],
     ids=["kept", "saved", "saved-a-few", "all-saved", "nothing-kept", "whole"],
 )

@@ -12,13 +12,15 @@ from corral_server.llama.host_memory import HostMemory
 BLOCK = 16 * 1024
 
 
-def is_inside(state: bytearray | memoryview) -> bool:
-    return isinstance(state, memoryview)
+def take(memory: HostMemory, size: int) -> memoryview:
+    state = memory.take(size)
+    assert state is not None
+    return state
 
 
 def test_what_is_taken_holds_what_is_written_to_it() -> None:
     memory = HostMemory(4 * BLOCK)
-    one, other = memory.take(BLOCK + 1), memory.take(5)
+    one, other = take(memory, BLOCK + 1), take(memory, 5)
     one[:] = b"1" * len(one)
     other[:] = b"2" * len(other)
     assert (len(one), bytes(one)) == (BLOCK + 1, b"1" * (BLOCK + 1))
@@ -28,38 +30,45 @@ def test_what_is_taken_holds_what_is_written_to_it() -> None:
 def test_what_is_given_back_is_taken_again() -> None:
     memory = HostMemory(2 * BLOCK)
     for _ in range(5):
-        state = memory.take(2 * BLOCK)
-        assert is_inside(state)
-        memory.give_back(state)
+        memory.give_back(take(memory, 2 * BLOCK))
 
 
-def test_where_it_has_no_room_there_is_other_memory() -> None:
+def test_there_is_no_more_of_it_than_was_asked_for() -> None:
     memory = HostMemory(2 * BLOCK)
-    first = memory.take(BLOCK + 1)
-    second = memory.take(1)
-    assert is_inside(first)
-    assert not is_inside(second)
-    memory.give_back(second)
+    first = take(memory, BLOCK + 1)
+    assert memory.take(1) is None
     memory.give_back(first)
-    assert is_inside(memory.take(2 * BLOCK))
+    assert memory.take(2 * BLOCK + 1) is None
+    take(memory, 2 * BLOCK)
 
 
-def test_less_than_a_block_of_memory_is_none() -> None:
-    assert not is_inside(HostMemory(BLOCK - 1).take(1))
+def test_what_is_free_in_two_places_is_not_taken_as_one() -> None:
+    memory = HostMemory(3 * BLOCK)
+    first, _, third = (take(memory, BLOCK) for _ in range(3))
+    memory.give_back(first)
+    memory.give_back(third)
+    assert memory.take(2 * BLOCK) is None
+    take(memory, BLOCK)
+    take(memory, BLOCK)
 
 
-def test_more_memory_than_there_can_be_is_asked_for_in_vain() -> None:
+def test_there_is_at_least_a_block() -> None:
+    memory = HostMemory(1)
+    assert memory.size == BLOCK
+    take(memory, 1)
+
+
+def test_of_more_memory_than_there_can_be_a_part_is_had() -> None:
     memory = HostMemory(2**62)
-    state = memory.take(100)
-    assert not is_inside(state)
-    assert len(state) == 100
+    assert 2**20 < memory.size < 2**62
+    take(memory, 100)
 
 
 def test_much_memory_is_divided_into_few_blocks() -> None:
     memory = HostMemory(8192 * 3 * BLOCK)
-    first, second = memory.take(3 * BLOCK), memory.take(1)
+    first, second = take(memory, 3 * BLOCK), take(memory, 1)
     memory.give_back(first)
-    third = memory.take(3 * BLOCK)
+    third = take(memory, 3 * BLOCK)
     third[:] = b"3" * len(third)
     assert bytes(second) == b"\0"
 
@@ -68,12 +77,12 @@ def test_much_memory_is_divided_into_few_blocks() -> None:
 def test_nobody_shares_memory(sizes: list[int]) -> None:
     """A size takes; a negative number gives one of those back."""
     memory = HostMemory(8 * BLOCK)
-    taken: list[tuple[bytes, bytearray | memoryview]] = []
+    taken: list[tuple[bytes, memoryview]] = []
     for number, size in enumerate(sizes):
         if size >= 0:
-            state, mark = memory.take(size), b"%c" % number
-            state[:] = mark * size
-            taken.append((mark, state))
+            if (state := memory.take(size)) is not None:
+                state[:] = b"%c" % number * size
+                taken.append((b"%c" % number, state))
         elif taken:
             memory.give_back(taken.pop(size % len(taken))[1])
     assert all(bytes(state) == mark * len(state) for mark, state in taken)
@@ -96,7 +105,7 @@ def test_memory_is_ready_before_it_is_taken() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives memory out ahead")
 def test_making_ready_leaves_what_is_written() -> None:
     memory = HostMemory(4 * BLOCK)
-    state = memory.take(3 * BLOCK)
+    state = take(memory, 3 * BLOCK)
     state[:] = b"x" * len(state)
     memory.make_ready(BLOCK)
     wait_until_ready(memory, BLOCK)

@@ -36,6 +36,7 @@ class HostCache:
         """States take as many bytes as `memory` has."""
         self._memory = memory
         self._whole = whole
+        self._in_use: set[int] = set()
         self._left: list[Entry] = []
         self._token_bytes = 0.0
         self._tree = PrefixTree()
@@ -52,6 +53,7 @@ class HostCache:
         if best.sequence is None:
             return None
         self._entries.move_to_end(best.sequence)
+        self._in_use.add(best.sequence)
         return Found(self._entries[best.sequence], best.length)
 
     def reserve(self, scope: str, tokens: list[int]) -> Entry | None:
@@ -64,28 +66,55 @@ class HostCache:
         if not self._whole:
             for key in self._tree.covered(scope, tokens):
                 self._drop(key)
-        return self._add(Entry(scope, tokens, self._memory.take))
+        return self._add(Entry(scope, tokens, self._take))
 
     def expect(self, num_tokens: int) -> None:
         """So many tokens may come to be saved soon."""
         self._memory.make_ready(int(num_tokens * self._token_bytes))
 
     def settle(self) -> None:
-        """Drops what was used longest ago until the rest fits, and entries that stayed empty. To be
-        called when what was reserved is filled, and what was found is read."""
-        for key in [key for key, entry in self._entries.items() if not entry.state]:
-            self._drop(key)
+        """Drops entries that stayed empty or for which there is no memory. To be called when what
+        was reserved is filled, and what was found is read."""
+        for entry in self._left:
+            self._give_back(entry)
+        self._left.clear()
+        self._in_use = {
+            key for key, entry in self._entries.items() if isinstance(entry.state, bytearray)
+        }
+        for key in sorted(self._in_use):
+            self._move_in(key)
+        self._in_use.clear()
         if self._entries:
             latest = next(reversed(self._entries.values()))
             self._token_bytes = len(latest.state) / len(latest.tokens)
-        total = self.num_bytes
-        while total > self._memory.size:
-            oldest = next(iter(self._entries))
-            total -= len(self._entries[oldest].state)
-            self._drop(oldest)
-        for entry in self._left:
+
+    def _move_in(self, key: int) -> None:
+        """Gives an entry memory that counts, now that there may be some; else drops it."""
+        entry = self._entries[key]
+        state = self._take(len(entry.state)) if entry.state else entry.state
+        if isinstance(state, bytearray):
+            self._tree.remove(key)
+            del self._entries[key]
+        else:
+            state[:] = entry.state
+            entry.state = state
+
+    def _take(self, size: int) -> State:
+        """Memory for a state, for which what was used longest ago goes; but what is yet to be
+        filled or read stays. Where that is not enough, memory outside, until `settle`."""
+        while size <= self._memory.size:
+            if (state := self._memory.take(size)) is not None:
+                return state
+            oldest = next((key for key in self._entries if key not in self._in_use), None)
+            if oldest is None:
+                break
+            self._tree.remove(oldest)
+            self._give_back(self._entries.pop(oldest))
+        return bytearray(size)
+
+    def _give_back(self, entry: Entry) -> None:
+        if isinstance(entry.state, memoryview):
             self._memory.give_back(entry.state)
-        self._left.clear()
 
     def _best(self, scope: str, tokens: Sequence[int]) -> Match:
         if not self._whole:
@@ -100,6 +129,7 @@ class HostCache:
         self._tree.attach(key, entry.scope, entry.tokens[:known])
         self._tree.extend(key, entry.tokens[known:])
         self._entries[key] = entry
+        self._in_use.add(key)
         return entry
 
     def _drop(self, key: int) -> None:

@@ -25,38 +25,34 @@ _MADV_POPULATE_WRITE = 23
 
 
 class HostMemory:
-    """`size` bytes, which take none of the system's memory before they are needed or made ready."""
+    """At most `size` bytes, which take none of the system's memory before they are needed or made
+    ready: less where the system would never give out so much."""
 
     def __init__(self, size: int) -> None:
-        self.size = size
-        pages = -(-size // _MOST_BLOCKS // mmap.PAGESIZE)
-        self._block = max(pages * mmap.PAGESIZE, _SMALLEST_BLOCK)
-        self._free = bytearray(b"\1" * (size // self._block))
-        try:
-            self._region = mmap.mmap(-1, max(len(self._free), 1) * self._block)
-        except OSError:  # more than the system would ever give out
-            self._free.clear()
-            self._block = _SMALLEST_BLOCK
-            self._region = mmap.mmap(-1, self._block)
+        self._region, self._block = _reserve(size)
+        self._free = bytearray(b"\1" * (len(self._region) // self._block))
         self._address = _address(memoryview(self._region))
         # So many blocks from the first on were given out; so many bytes of free ones should be.
         self._num_given = self.num_wanted = 0
         self._wakes = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def take(self, size: int) -> State:
-        """Memory for so many bytes, to be given back: where it has no room, the interpreter's."""
+    @property
+    def size(self) -> int:
+        """Bytes that may be taken."""
+        return len(self._free) * self._block
+
+    def take(self, size: int) -> memoryview | None:
+        """So many bytes, to be given back; None where no free ones lie together."""
         count = self._count(size)
         start = self._free.find(b"\1" * count)
-        if start < 0 or not count:
-            return bytearray(size)
+        if start < 0:
+            return None
         self._free[start : start + count] = bytes(count)
         return memoryview(self._region)[start * self._block :][:size]
 
-    def give_back(self, state: State) -> None:
+    def give_back(self, state: memoryview) -> None:
         """Nobody needs `state` any more."""
-        if isinstance(state, bytearray):
-            return
         start, count = (_address(state) - self._address) // self._block, self._count(len(state))
         self._free[start : start + count] = b"\1" * count
 
@@ -76,8 +72,8 @@ class HostMemory:
         return self._free.count(1, 0, self._num_given) * self._block
 
     def _count(self, size: int) -> int:
-        """Blocks that so many bytes take."""
-        return -(-size // self._block)
+        """Blocks that so many bytes take, one at least."""
+        return max(-(-size // self._block), 1)
 
     @property
     def _wants_more(self) -> bool:
@@ -97,6 +93,17 @@ class HostMemory:
                 if populate(block, self._block, _MADV_POPULATE_WRITE) != 0:
                     return  # a system that gives nothing out ahead
                 self._num_given += 1
+
+
+def _reserve(size: int) -> tuple[mmap.mmap, int]:
+    """A region of whole blocks of about `size` bytes, and how large these are."""
+    while True:
+        pages = -(-size // _MOST_BLOCKS // mmap.PAGESIZE)
+        block = max(pages * mmap.PAGESIZE, _SMALLEST_BLOCK)
+        try:
+            return mmap.mmap(-1, max(size // block, 1) * block), block
+        except OSError:
+            size //= 2
 
 
 def _address(memory: memoryview) -> int:
