@@ -9,6 +9,7 @@ from corral_server.errors import (
     SlowConsumer,
 )
 from corral_server.ipc.messages import Counted, Embedded, Failure, Output, Proceed, Rejected
+from corral_server.models.admission import Admission
 from corral_server.models.calls import Calls
 from corral_server.models.event_stream import MAX_PENDING
 from corral_server.request import Delta
@@ -23,7 +24,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.cancelled: list[int] = []
-        self.calls = Calls(self.cancelled.append)
+        self.calls = Calls(Admission(), self.cancelled.append)
 
 
 @pytest.fixture

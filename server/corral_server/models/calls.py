@@ -17,15 +17,19 @@ from corral_server.ipc.messages import (
     Report,
     Tokenized,
 )
+from corral_server.models.admission import Admission
 from corral_server.models.embedding_stream import EmbeddingStream
 from corral_server.models.event_stream import EventStream
+from corral_server.request import Event, Finished, Started
 
 
 class Calls:
     """Each has a number, which names it to the engine, and a reader, with whom it ends."""
 
-    def __init__(self, cancel: Callable[[int], None]) -> None:
-        """`cancel` tells the engine that nobody wants a call any more."""
+    def __init__(self, admission: Admission, cancel: Callable[[int], None]) -> None:
+        """`admission` hears of generations that begin and end. `cancel` tells the engine that
+        nobody wants a call any more."""
+        self._admission = admission
         self._cancel = cancel
         self._numbers = count(1)
         self._generations: dict[int, EventStream] = {}
@@ -81,10 +85,7 @@ class Calls:
         match report:
             case Output():
                 if (stream := self._generations.get(report.call)) is not None:
-                    if stream.is_full and not stream.has_failed:
-                        stream.fail(SlowConsumer("the answer was read too slowly and was cut off"))
-                        self._cancel(report.call)
-                    stream.push(report.event)
+                    self._push(report.call, stream, report.event)
             case Embedded():
                 if (vectors := self._embeddings.get(report.call)) is not None:
                     vectors.push(report)
@@ -95,6 +96,17 @@ class Calls:
                     answer.set_result(report)
             case _:
                 raise InternalError(f"an engine that is ready reported {type(report).__name__}")
+
+    def _push(self, call: int, stream: EventStream, event: Event) -> None:
+        match event:
+            case Started():
+                self._admission.started(wait_s=event.estimated_wait_s)
+            case Finished():
+                self._admission.finished(call)
+        if stream.is_full and not stream.has_failed:
+            stream.fail(SlowConsumer("the answer was read too slowly and was cut off"))
+            self._cancel(call)
+        stream.push(event)
 
     def _fail(self, call: int, error: CorralError) -> None:
         if (stream := self._generations.get(call)) is not None:

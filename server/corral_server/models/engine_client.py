@@ -31,7 +31,6 @@ from corral_server.ipc.messages import (
     EngineLoad,
     LoadFailed,
     Loading,
-    Output,
     Probed,
     Proceed,
     Question,
@@ -52,7 +51,6 @@ from corral_server.request import (
     Finished,
     GenerationRequest,
     Prompt,
-    Started,
     TextPrompt,
     Token,
     TokenPrompt,
@@ -67,10 +65,10 @@ class EngineClient:
         self.threads = 1
         self._watch = EngineWatch(process)
         self._channel = channel
-        self._calls = Calls(lambda call: channel.send(Cancel(call)))
         self._crowd = crowd
         self._is_ready = self._is_crowded = False
         self._admission = Admission()
+        self._calls = Calls(self._admission, lambda call: channel.send(Cancel(call)))
         self._max_waiting = 0
 
     @classmethod
@@ -120,7 +118,6 @@ class EngineClient:
         with suppress(ChannelClosed):
             while True:
                 for report in await self._receive():
-                    self._note(report)
                     self._calls.take(report)
 
     def end(self, error: CorralError) -> None:
@@ -215,13 +212,6 @@ class EngineClient:
         with self._calls.question(call) as answer:
             self._channel.send(question)
             return await answer
-
-    def _note(self, report: Report) -> None:
-        match report:
-            case Output(event=Started() as started):
-                self._admission.started(wait_s=started.estimated_wait_s)
-            case Output(event=Finished()):
-                self._admission.finished(report.call)
 
     async def _hear(self, stall_s: float) -> Report:
         """The next report of a load; the engine sends one a frame until it is ready."""
