@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from corral_server.llama.effort import Effort
 
-# It takes so much to tell: Linux gives processors out for 3 ms and more.
-_LEAST_S, _LEAST_STEPS = 0.02, 3
+# It takes so much to tell: a process that starts takes a processor for 60 ms, too.
+_LEAST_S, _LEAST_STEPS = 0.25, 3
 
 # A first thread that has a processor for a smaller part of that is hindered.
 _BUSY = 0.7
