@@ -18,11 +18,15 @@ from bench.result import Result, print_table
 from bench.running_server import RunningServer, running_server
 from corral import user
 from corral.aio import Client
+from corral_server.processors import usable_processors
 
 STREAMS = 64
 CANCELS = 1000
 IDLE_S = 10.0
 STORY = "Tell me a story."
+
+# An engine that this program hinders has a team of threads that sleep (`llama/spin.py`).
+_SLEEPERS = usable_processors() + 1
 
 
 async def first_token(address: str) -> None:
@@ -103,8 +107,8 @@ async def measure_cancels(server: RunningServer) -> list[Result]:
         Result(
             f"{CANCELS} cancelled streams: descriptors, threads left behind",
             f"{descriptors}, {threads}",
-            "0, 0",
-            descriptors <= 0 and threads <= 0,
+            f"0, at most {_SLEEPERS}",
+            descriptors <= 0 and threads <= _SLEEPERS,
         ),
         Result("  resident memory left behind", f"{rss / 1024:.0f} KiB", "< 4 MiB", rss < 4 << 20),
         Result("  cancel of 8 streams to a ninth's first token", f"{freed_ms:.1f} ms"),

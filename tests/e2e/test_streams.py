@@ -9,6 +9,7 @@ import pytest
 
 from bench.running_server import RunningServer, running_server
 from corral.aio import Client
+from corral_server.processors import usable_processors
 from tiny_gguf import write_llama
 
 pytestmark = pytest.mark.asyncio
@@ -73,7 +74,8 @@ async def test_1000_cancelled_streams_leave_nothing_behind(server: RunningServer
     assert answer.finished.usage.completion_tokens == 8
     descriptors, threads, rss = (now - then for now, then in zip(after, before, strict=True))
     assert descriptors <= 2
-    assert threads <= 2
+    # An engine that this program hinders has a team of threads that sleep (`llama/spin.py`).
+    assert threads <= 2 + usable_processors() + 1
     assert rss < 4 * 1024 * 1024
 
 
