@@ -93,8 +93,7 @@ class HostCache:
         entry = self._entries[key]
         state = self._take(len(entry.state)) if entry.state else entry.state
         if isinstance(state, bytearray):
-            self._tree.remove(key)
-            del self._entries[key]
+            self._pop(key)
         else:
             state[:] = entry.state
             entry.state = state
@@ -108,8 +107,7 @@ class HostCache:
             oldest = next((key for key in self._entries if key not in self._in_use), None)
             if oldest is None:
                 break
-            self._tree.remove(oldest)
-            self._give_back(self._entries.pop(oldest))
+            self._give_back(self._pop(oldest))
         return bytearray(size)
 
     def _give_back(self, entry: Entry) -> None:
@@ -133,6 +131,9 @@ class HostCache:
         return entry
 
     def _drop(self, key: int) -> None:
-        self._tree.remove(key)
         # It may still be about to be read, or filled.
-        self._left.append(self._entries.pop(key))
+        self._left.append(self._pop(key))
+
+    def _pop(self, key: int) -> Entry:
+        self._tree.remove(key)
+        return self._entries.pop(key)

@@ -3,8 +3,7 @@
 Who spins goes on at once. But whoever else wants the processors waits for those that spin, and they
 for him. So they sleep soon where other engines compute, of which the server tells, and where the
 first of them gets too little of a processor: that is 0.95 of a step and more where nothing else
-computes, and half of it beside another program. Beside one, `tiny` brings a sixth more tokens then
-and begins in two thirds of the time, and `small` a twentieth and 0.9.
+computes, and half of it beside another program. Beside one, `tiny` brings a tenth more tokens then.
 """
 
 import math

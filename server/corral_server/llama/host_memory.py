@@ -8,20 +8,15 @@ processor has nothing else to do asks for it ahead.
 
 import ctypes
 import mmap
-import os
-import sys
 import threading
-from contextlib import suppress
+
+from corral_server.llama.process import populate, wait_for_idleness
 
 State = bytearray | memoryview
 
 # Memory is taken in runs of blocks, and asked for block by block. There are not more than can be
 # looked through at every step.
 _SMALLEST_BLOCK, _MOST_BLOCKS = 16 * 1024, 8192
-
-# Of Linux: has pages given out as if they were written to, but leaves what is in them. Not in
-# Python's mmap, which would hold the interpreter's lock meanwhile.
-_MADV_POPULATE_WRITE = 23
 
 
 class HostMemory:
@@ -80,17 +75,12 @@ class HostMemory:
         return self._num_given < len(self._free) and self.num_ready < self.num_wanted
 
     def _ask(self) -> None:
-        if not sys.platform.startswith("linux"):
-            return
-        with suppress(OSError):
-            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
-        populate = ctypes.CDLL(None).madvise
-        populate.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        wait_for_idleness()
         while self._wakes.wait():
             self._wakes.clear()
             while self._wants_more:
                 block = self._address + self._num_given * self._block
-                if populate(block, self._block, _MADV_POPULATE_WRITE) != 0:
+                if not populate(block, block + self._block):
                     return  # a system that gives nothing out ahead
                 self._num_given += 1
 
@@ -103,6 +93,8 @@ def _reserve(size: int) -> tuple[mmap.mmap, int]:
         try:
             return mmap.mmap(-1, max(size // block, 1) * block), block
         except OSError:
+            if size <= block:
+                raise
             size //= 2
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -37,6 +38,13 @@ def give_way() -> None:
     """Lets other threads of this machine go before this one, and those it starts."""
     if sys.platform == "linux":  # where a priority is a thread's, not a process's
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVING_WAY)
+
+
+def wait_for_idleness() -> None:
+    """Has this thread run only where a processor has nothing else to do, if the system can."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))
 
 
 def resident_bytes() -> int:
@@ -76,7 +84,13 @@ def touch_new(before: Sequence[Range]) -> None:
     used.
     """
     for start, end in _without(writable_memory(), before):
-        _advise(start, end, _MADV_POPULATE_WRITE)
+        populate(start, end)
+
+
+def populate(start: int, end: int) -> bool:
+    """Makes memory resident as if it had been written to, but leaves what is in it. False where
+    the system does not do that."""
+    return sys.platform == "linux" and _advise(start, end, _MADV_POPULATE_WRITE)
 
 
 def release_pages(files: Sequence[Path]) -> None:
@@ -109,5 +123,6 @@ def _without(ranges: Sequence[Range], known: Sequence[Range]) -> Iterator[Range]
             yield start, end
 
 
-def _advise(start: int, end: int, advice: int) -> None:
-    ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), advice)
+def _advise(start: int, end: int, advice: int) -> bool:
+    length = ctypes.c_size_t(end - start)
+    return bool(ctypes.CDLL(None).madvise(ctypes.c_void_p(start), length, advice) == 0)

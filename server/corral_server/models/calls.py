@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
+from typing import TypeVar
 
 from corral_server.errors import CorralError, InternalError, SlowConsumer
 from corral_server.ipc.messages import (
@@ -21,6 +22,8 @@ from corral_server.models.admission import Admission
 from corral_server.models.embedding_stream import EmbeddingStream
 from corral_server.models.event_stream import EventStream
 from corral_server.request import Event, Finished, Started
+
+Reader = TypeVar("Reader")
 
 
 class Calls:
@@ -46,32 +49,17 @@ class Calls:
             raise self._ended_by
         return next(self._numbers)
 
-    @contextmanager
-    def generation(self, call: int) -> Iterator[EventStream]:
+    def generation(self, call: int) -> AbstractContextManager[EventStream]:
         """What is reported of a Submit, while the block lasts."""
-        stream = self._generations[call] = EventStream()
-        try:
-            yield stream
-        finally:
-            del self._generations[call]
+        return _listed(self._generations, call, EventStream())
 
-    @contextmanager
-    def embedding(self, call: int) -> Iterator[EmbeddingStream]:
+    def embedding(self, call: int) -> AbstractContextManager[EmbeddingStream]:
         """What is reported of an Embed, while the block lasts."""
-        stream = self._embeddings[call] = EmbeddingStream()
-        try:
-            yield stream
-        finally:
-            del self._embeddings[call]
+        return _listed(self._embeddings, call, EmbeddingStream())
 
-    @contextmanager
-    def question(self, call: int) -> Iterator[asyncio.Future[Answer]]:
+    def question(self, call: int) -> AbstractContextManager[asyncio.Future[Answer]]:
         """The answer to a Question, while the block lasts."""
-        answer = self._answers[call] = asyncio.get_running_loop().create_future()
-        try:
-            yield answer
-        finally:
-            del self._answers[call]
+        return _listed(self._answers, call, asyncio.get_running_loop().create_future())
 
     def end(self, error: CorralError) -> None:
         """Ends all calls, and every later one, with `error`."""
@@ -115,3 +103,13 @@ class Calls:
             vectors.fail(error)
         elif (answer := self._answers.get(call)) is not None and not answer.done():
             answer.set_exception(error)
+
+
+@contextmanager
+def _listed(readers: dict[int, Reader], call: int, reader: Reader) -> Iterator[Reader]:
+    """`reader` among `readers` while the block lasts."""
+    readers[call] = reader
+    try:
+        yield reader
+    finally:
+        del readers[call]

@@ -30,5 +30,5 @@ def _begin(arguments: Sequence[str]) -> object:
         return None
     try:
         return import_module(f"{SERVER}.cli.begin").begin()
-    except ImportError:  # the command itself says what is missing
+    except Exception:  # whatever is wrong with the server, the command itself says it
         return None
